@@ -1,0 +1,115 @@
+# One Makefile, non-recursive. `make help` lists what it can do.
+# Every folder with .c files below is one archive; a program names the archives it links, so the layers show here too.
+
+BUILD ?= release
+B     ?= build/$(BUILD)
+CC    ?= gcc
+SHELL := /bin/bash
+
+WARN := -Wall -Wextra -Wformat=2 -Wshadow -Wvla -Wwrite-strings -Wcast-qual -Wpointer-arith -Wundef \
+        -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough \
+        -Wconversion -Wno-sign-conversion -Wdouble-promotion -fno-common -Werror
+BASE := -std=c11 -D_GNU_SOURCE -I. -g -fno-omit-frame-pointer -pthread
+FLAGS_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+FLAGS_debug   := -O0
+FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_tsan    := -O1 -fsanitize=thread
+LINK_release  := -pie -Wl,-z,relro,-z,now
+LINK_asan     := -fsanitize=address,undefined
+LINK_tsan     := -fsanitize=thread
+CFLAGS  += $(BASE) $(WARN) $(FLAGS_$(BUILD))
+LDFLAGS += -pthread $(LINK_$(BUILD)) -Wl,--as-needed
+
+# --- rooms -----------------------------------------------------------------------------------------------------------
+ROOMS := common proto api worker/core worker/store worker/db worker/temu worker/jobs \
+         ecosystem/sandbox/sql ecosystem/sandbox/gateway
+# A file main_*.c (or main.c) is a program, everything else of the folder goes into its archive.
+room_sources = $(filter-out $(wildcard $(1)/main*.c),$(wildcard $(1)/*.c))
+room_lib     = $(B)/lib$(subst /,-,$(1)).a
+define ROOM_RULE
+$(call room_lib,$(1)): $(patsubst %.c,$(B)/%.o,$(call room_sources,$(1)))
+	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call ROOM_RULE,$(r))))
+
+VENDOR_common := -lcurl -lcjson -lnng -lyaml -lnettle
+VENDOR_worker := -lct -lsqlite3
+VENDOR_api    := -lcivetweb
+
+PROGRAMS := $(B)/temu-api $(B)/temu-workers $(B)/sandbox-sql $(B)/sandbox-gateway
+
+$(B)/temu-api: $(B)/api/main.o $(foreach r,api proto common,$(call room_lib,$(r)))
+	$(CC) -o $@ $^ $(LDFLAGS) $(VENDOR_api) $(VENDOR_common)
+$(B)/temu-workers: $(B)/worker/main.o \
+    $(foreach r,worker/jobs worker/core worker/db worker/temu worker/store proto common,$(call room_lib,$(r)))
+	$(CC) -o $@ $^ $(LDFLAGS) $(VENDOR_worker) $(VENDOR_common)
+$(B)/sandbox-sql: $(B)/ecosystem/sandbox/sql/main.o $(foreach r,ecosystem/sandbox/sql common,$(call room_lib,$(r)))
+	$(CC) -o $@ $^ $(LDFLAGS) -lsqlite3 -lgnutls $(VENDOR_common)
+$(B)/sandbox-gateway: $(B)/ecosystem/sandbox/gateway/main.o $(foreach r,ecosystem/sandbox/gateway common,$(call room_lib,$(r)))
+	$(CC) -o $@ $^ $(LDFLAGS) $(VENDOR_common)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# --- unit tests: tests/unit/<room>/test_*.c, linked with the archives of its room -------------------------------------
+TEST_LIBS_common  := common
+TEST_LIBS_proto   := proto common
+TEST_LIBS_store   := worker/store proto common
+TEST_LIBS_core    := worker/core worker/store proto common
+TEST_LIBS_db      := worker/db proto common
+TEST_LIBS_temu    := worker/temu proto common
+TEST_LIBS_jobs    := worker/jobs worker/core worker/db worker/temu worker/store proto common
+TEST_LIBS_api     := api proto common
+TEST_LIBS_sql     := ecosystem/sandbox/sql common
+TEST_LIBS_gateway := ecosystem/sandbox/gateway common
+TEST_ROOMS := common proto store core db temu jobs api sql gateway
+test_bins = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/$(1)/test_*.c))
+define TEST_RULE
+$(call test_bins,$(1)): $(B)/unit/%: $(B)/tests/unit/%.o $(foreach r,$(TEST_LIBS_$(1)),$(call room_lib,$(r)))
+	@mkdir -p $$(@D)
+	$$(CC) -o $$@ $$^ $$(LDFLAGS) -lcmocka $(VENDOR_api) $(VENDOR_worker) -lgnutls $(VENDOR_common)
+UNIT += $(call test_bins,$(1))
+endef
+$(foreach r,$(TEST_ROOMS),$(eval $(call TEST_RULE,$(r))))
+
+# --- fuzz targets: tests/fuzz/fuzz_*.c with clang's libFuzzer ---------------------------------------------------------
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SOURCES := $(foreach r,common proto worker/temu ecosystem/sandbox/sql,$(call room_sources,$(r)))
+$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
+	@mkdir -p $(@D)
+	clang-14 $(BASE) -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ -pthread -lsqlite3 -lgnutls $(VENDOR_common)
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+.PHONY: all deps-build deps-test programs unit fuzz run test test-long bench check install clean help
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+deps-build:
+	@scripts/install-deps.sh build
+deps-test:
+	@scripts/install-deps.sh test
+
+programs: $(PROGRAMS)
+unit: $(UNIT)
+fuzz: $(FUZZ)
+all: programs unit
+
+run: ## set everything up, run one full inventory sync against the sandbox, stay up until Ctrl-C (ONCE=1: end after it)
+	@scripts/run.sh
+test: ## set everything up and run all tests (the long campaigns as a sample)
+	@scripts/test.sh
+test-long: ## the long campaigns whole: soak, crash, fuzz (SEED=n)
+	@scripts/test.sh --long
+bench: ## measure, side by side with the old figures
+	@scripts/bench.sh
+check: ## layers, style, cppcheck
+	@scripts/check.sh
+install: programs ## programs, schema and sample configuration below PREFIX (default /usr/local)
+	@scripts/install.sh "$(B)"
+clean: ## remove what was built
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,50 @@
+/* http: several requests in flight from one thread, over libcurl's multi interface with kept-alive connections.
+ * One `struct http` belongs to one thread at a time. Proxies from the environment are ignored. No redirects. */
+#ifndef COMMON_HTTP_H
+#define COMMON_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/buf.h"
+#include "common/err.h"
+
+struct http;
+
+/* max_connections: in flight at most. ca_file: NULL for the system's. */
+struct http *http_new(int max_connections, const char *ca_file, struct err *err) MUSTCHECK;
+void http_free(struct http *http); /* aborts what is in flight without calling back */
+
+struct http_request {
+	const char *url;          /* https, or http for loopback addresses only (refused otherwise, PERM) */
+	const char *body;         /* POST when not NULL, GET otherwise; borrowed until done is called */
+	size_t body_len;
+	const char *content_type; /* with a body */
+	int connect_timeout_ms, timeout_ms;
+	size_t max_response;      /* bytes after decompression; more is a PERM error HTTP_TOO_LARGE */
+	void (*done)(struct http_request *request, void *arg);
+	void *arg;
+
+	/* Filled before done is called. */
+	struct err err;           /* class NONE when an HTTP answer of any status arrived in full */
+	bool maybe_sent;          /* on failure: the request may have reached the server */
+	int status;
+	int64_t retry_after_ms;   /* -1 = header absent */
+	int64_t date_ms;          /* Date header, -1 = absent or unreadable */
+	struct buf response;      /* owned by the request; released by http after done returns */
+};
+
+/* Starts a request. The struct must stay put until done. 0, or -1 when it could not be started (done is not called). */
+int http_start(struct http *http, struct http_request *request, struct err *err) MUSTCHECK;
+
+/* Moves everything along and calls done for what finished; waits at most timeout_ms for something to happen. Returns how many are
+ * still in flight. */
+int http_step(struct http *http, int timeout_ms);
+
+/* Aborts all in flight: done is called with CANCELLED and maybe_sent. */
+void http_cancel(struct http *http);
+
+/* From any thread: makes a waiting http_step return at once. */
+void http_wakeup(struct http *http);
+
+#endif
