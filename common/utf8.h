@@ -9,6 +9,9 @@
 /* Strict: no overlong forms, no surrogates, nothing above U+10FFFF, no NUL inside. */
 bool utf8_valid(const char *text, size_t len);
 
+/* Length of the character at text by the same rules, 0 when there is none (or len is 0). */
+size_t utf8_sequence(const char *text, size_t len);
+
 /* Decodes one character at text (len bytes left, > 0) of valid UTF-8; returns its length, stores the code point. */
 size_t utf8_decode(const char *text, size_t len, uint32_t *code_point);
 
