@@ -10,12 +10,13 @@ enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR };
 
 enum log_format {
 	LOG_TEXT, /* 2026-11-24T05:04:17.123Z INFO  [temu_inventory_sync r-1 fetch] text */
-	LOG_JSON, /* {"time":"...","level":"INFO","job":"...","run":"...","step":"...","text":"..."} */
+	LOG_JSON, /* {"time":"...","level":"INFO","daemon":"temu-workers","job":"...","run":"...","step":"...","text":"..."} */
 };
 
 #define LOG_TEXT_MAX 2000 /* longer lines are cut at a character boundary and end in "..." */
 
-/* All text is borrowed for the length of the call. run, job and step are "" when there is none. */
+/* All text is borrowed for the length of the call: secrets masked, control characters escaped (\\n, \\x1B), cut.
+ * run, job and step are "" when there is none. */
 struct log_line {
 	int64_t time_ms;
 	enum log_level level;
@@ -27,7 +28,8 @@ struct log_line {
 void log_init(const char *name, enum log_level level, enum log_format format);
 
 /* The sink is called after the line was written, on the caller's thread, and never for lines it causes itself
- * (a thread inside the sink logs to the streams only). NULL removes it. Lines of DEBUG reach it only when shown. */
+ * (a thread inside the sink logs to the streams only). NULL removes it and waits for calls under way, so not from
+ * inside the sink. Lines of DEBUG reach it only when shown, the other levels always. */
 void log_sink_set(void (*sink)(const struct log_line *line, void *arg), void *arg);
 
 /* The thread's context; the strings are copied (63 bytes each). NULL leaves one unchanged, "" clears it. */
