@@ -1,0 +1,75 @@
+/* settings: everything that can be configured, for both daemons, read from one YAML file and the environment (TEMU_...).
+ * The table is settings.def; `temu-workers --help-config` prints it. */
+#ifndef PROTO_SETTINGS_H
+#define PROTO_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/secret.h"
+
+enum setting_encryption { ENCRYPTION_OFF, ENCRYPTION_REQUEST, ENCRYPTION_REQUIRE };
+enum setting_formula { FORMULA_REFERENCE, FORMULA_JTL, FORMULA_CAPPED };
+/* What happens with articles that are inactive or deleted, fathers, bundles, not stock-managed, over-sellable. */
+enum setting_rule { RULE_SKIP, RULE_ZERO, RULE_STOCK, RULE_FIXED };
+
+struct shop_settings {
+	int64_t id;         /* 1..1000000, the key everywhere */
+	char *name;
+	char *region;       /* eu, us, global: the host; url wins */
+	char *url;          /* "" = by region */
+	const struct secret *app_key, *app_secret, *access_token;
+	struct conf_ints warehouses; /* kWarenlager */
+	int formula;        /* enum setting_formula */
+	int64_t stock_min;  /* wanted stock below this becomes 0 */
+	int64_t stock_max;  /* upper cap, <= 1000000 */
+	int64_t percent;    /* share of the stock offered here, 0..100 */
+	int inactive, father, bundle, unmanaged, oversell; /* enum setting_rule; FIXED uses fixed_quantity */
+	int64_t fixed_quantity;
+	int64_t zero_share_percent, zero_share_least; /* mass-zero guard */
+};
+
+struct settings {
+	/* paths */
+	char *run_folder;   /* sockets: workers.sock, events.sock */
+	char *state_folder; /* journal.db */
+	/* log */
+	int log_level;      /* DEBUG|INFO|WARNING|ERROR */
+	int log_format;     /* text|json */
+	/* api */
+	char *api_host;     /* 127.0.0.1 */
+	int64_t api_port, api_threads, api_live_clients, api_live_queue; /* lines kept per client */
+	/* database */
+	char *db_server;    /* host,port  host:port  host\instance */
+	char *db_user;
+	const struct secret *db_password;
+	char *db_name;      /* the own database */
+	char *jtl_database; /* eazybusiness */
+	int db_encryption;  /* enum setting_encryption */
+	char *db_ca_file;
+	int64_t db_login_timeout_s, db_statement_timeout_s, db_lock_timeout_ms;
+	int64_t pool_base, pool_overflow, pool_recycle_s, pool_wait_ms;
+	bool pool_pre_ping;
+	int64_t lookup_chunk; /* 1000 */
+	int64_t write_batch;  /* 100 */
+	/* temu */
+	int64_t temu_rate, temu_in_flight, temu_timeout_ms, temu_page_size, temu_push_batch, temu_attempts;
+	char *temu_ca_file;
+	/* workers */
+	int64_t workers_threads, workers_attempts, workers_backoff_ms, workers_backoff_max_ms, workers_queue, workers_drain_ms;
+	int64_t run_deadline_s;
+	struct shop_settings *shops;
+	size_t shop_count;
+};
+
+/* file NULL: environment and defaults only. Besides the table it checks what spans keys: shop ids unique, at least one shop and
+ * one warehouse each, https for urls that are not loopback. */
+int settings_load(const char *file, struct settings *settings, struct err *err) MUSTCHECK;
+void settings_release(struct settings *settings);
+/* The commented sample. */
+void settings_print_help(struct buf *out);
+const struct shop_settings *settings_shop(const struct settings *settings, int64_t id); /* NULL when unknown */
+
+#endif
