@@ -57,6 +57,7 @@ static void save_sku(const struct gw_sku *sku, struct buf *out)
 	json_add_int64(out, "stock", sku->stock);
 	json_add_int64(out, "presale", sku->presale);
 	json_add_int64(out, "edits", sku->edits);
+	json_add_int64(out, "status", sku->status);
 	json_add_int64(out, "removed", sku->removed);
 	if (sku->last_key)
 		json_add_string(out, "last_key", sku->last_key);
@@ -126,7 +127,7 @@ out:
 
 static int restore_sku(struct gw_shop *shop, const struct gw_value *row, struct err *err)
 {
-	int64_t sku_id = gw_get_int64(row, "sku_id", 0);
+	int64_t sku_id = gw_get_int64(row, "sku_id", 0), status;
 	const char *key = gw_get_string(row, "last_key", NULL);
 	struct gw_sku *sku = gw_shop_sku(shop, sku_id);
 
@@ -140,6 +141,10 @@ static int restore_sku(struct gw_shop *shop, const struct gw_value *row, struct 
 	sku->stock = gw_get_int64(row, "stock", sku->stock);
 	sku->presale = gw_get_int64(row, "presale", 0);
 	sku->edits = gw_get_int64(row, "edits", 0);
+	status = gw_get_int64(row, "status", sku->status);
+	if (status == GW_ACTIVE || status == GW_INACTIVE)
+		sku->status = (int)status;
+	shop->listed_valid = false;
 	if (key && !sku->last_key)
 		sku->last_key = strdup(key);
 	if (gw_get_int64(row, "removed", 0))
