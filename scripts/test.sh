@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Builds and runs every test; the last line is "N passed, N failed".
+# usage: test.sh [--long]     --long: the long campaigns whole instead of a sample (SEED=n)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+long=
+[ "${1:-}" = --long ] && long=1
+scripts/install-deps.sh test || { echo "test: the packages above are needed"; exit 1; }
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+passed=0 failed=0
+
+# Builds one set of unit tests and runs each program; counts cmocka's own lines.
+run_unit() {
+    local build=$1
+    if ! make -s -j2 BUILD="$build" unit >"$logs/build" 2>&1; then
+        tail -30 "$logs/build"
+        echo "FAIL build $build"
+        failed=$((failed + 1))
+        return
+    fi
+    local program name ok bad
+    for program in $(find "build/$build/unit" -type f -executable | sort); do
+        name=${program#build/$build/unit/}
+        timeout "${TEST_TIMEOUT:-120}" "$program" >"$logs/out" 2>&1 </dev/null
+        local status=$?
+        ok=$(grep -c '^\[       OK \]' "$logs/out")
+        bad=$(grep -c '^\[  FAILED  \] [A-Za-z_0-9]*$' "$logs/out")
+        # A crash, a sanitizer report or a time-out has no line of its own.
+        [ "$status" != 0 ] && [ "$bad" = 0 ] && bad=1
+        passed=$((passed + ok)) failed=$((failed + bad))
+        printf '%-8s %-28s %3d ok %s\n' "$build" "$name" "$ok" "$([ "$bad" = 0 ] || echo "$bad FAILED (exit $status)")"
+        [ "$bad" = 0 ] || tail -40 "$logs/out"
+    done
+}
+
+[ -n "$long" ] && export TEMU_TEST_SOAK_SECONDS=${TEMU_TEST_SOAK_SECONDS:-60} TEST_TIMEOUT=900
+run_unit release
+run_unit asan
+run_unit tsan
+if scripts/check.sh --layers >"$logs/out" 2>&1; then
+    passed=$((passed + 1))
+else
+    cat "$logs/out"
+    failed=$((failed + 1))
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
