@@ -15,7 +15,7 @@ enum log_format {
 
 #define LOG_TEXT_MAX 2000 /* longer lines are cut at a character boundary and end in "..." */
 
-/* All text is borrowed for the length of the call: secrets masked, control characters escaped (\\n, \\x1B), cut.
+/* All text is borrowed for the length of the call: secrets masked, control characters escaped (\n, \x1B), cut.
  * run, job and step are "" when there is none. */
 struct log_line {
 	int64_t time_ms;

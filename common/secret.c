@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 #define MASK "***"
 #define MASKED_FROM 6 /* shorter ones would blank out ordinary words */
 #define FORMS 7
@@ -55,17 +57,31 @@ static size_t json_form(const char *bytes, size_t len, char *out, bool slash)
 	return used;
 }
 
-/* JSON as it travels to SQL Server: quote and backslash as \u00XX. */
+static size_t put_unit(char *out, unsigned unit)
+{
+	put_hex(out, "\\u", (unsigned char)(unit >> 8), "0123456789abcdef");
+	return 4 + put_hex(out + 4, "", (unsigned char)(unit & 0xFF), "0123456789abcdef");
+}
+
+/* JSON as it travels to SQL Server: everything but plain ASCII as \uXXXX (json_add_ascii_string). */
 static size_t ascii_json_form(const char *bytes, size_t len, char *out)
 {
 	size_t used = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)bytes[i];
-		if (c < 0x20 || c == '"' || c == '\\' || c == 0x7F)
-			used += put_hex(out + used, "\\u00", c, "0123456789abcdef");
-		else
-			out[used++] = bytes[i];
+	for (size_t at = 0; at < len;) {
+		size_t step = utf8_sequence(bytes + at, len - at);
+		uint32_t c = 0xFFFD;
+		if (step > 0)
+			utf8_decode(bytes + at, step, &c);
+		if (c >= 0x10000) {
+			used += put_unit(out + used, 0xD800u + ((c - 0x10000) >> 10));
+			used += put_unit(out + used, 0xDC00u + ((c - 0x10000) & 0x3FF));
+		} else if (c < 0x20 || c >= 0x7F || c == '"' || c == '\\') {
+			used += put_unit(out + used, c);
+		} else {
+			out[used++] = (char)c;
+		}
+		at += step ? step : 1;
 	}
 	return used;
 }
