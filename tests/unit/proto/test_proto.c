@@ -1,0 +1,166 @@
+/* The codec: what is written can be read, and everything else is refused by name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "proto/proto.h"
+
+static int
+decode(const char *text, enum proto_error *code, struct err *err)
+{
+	struct proto_request request;
+	int rc = proto_request_decode(text, strlen(text), &request, code, err);
+	if (rc == 0)
+		proto_request_release(&request);
+	return rc;
+}
+
+static void
+request_round_trip(void **state)
+{
+	(void)state;
+	struct buf out;
+	struct proto_request request;
+	struct err err = ERR_INIT;
+	enum proto_error code;
+	buf_init(&out, 4096);
+	proto_request_encode(&out, CMD_RUN_SUBMIT, "{\"job_id\":\"temu_inventory_sync\",\"params\":{\"mode\":\"full\"}}");
+	assert_int_equal(proto_request_decode(out.data, out.len, &request, &code, &err), 0);
+	assert_int_equal(request.command, CMD_RUN_SUBMIT);
+	assert_string_equal(json_get_string(request.args, "job_id", ""), "temu_inventory_sync");
+	assert_string_equal(json_get_string(json_get(request.args, "params"), "mode", ""), "full");
+	proto_request_release(&request);
+	buf_release(&out);
+}
+
+static void
+requests_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *message;
+		enum proto_error code;
+		const char *says;
+	} cases[] = {
+		{ "hello", PROTO_BAD_MESSAGE, "message" },
+		{ "[]", PROTO_BAD_MESSAGE, "object" },
+		{ "{\"cmd\":\"hello\",\"args\":{}}", PROTO_BAD_MESSAGE, "version" },
+		{ "{\"v\":2,\"cmd\":\"hello\",\"args\":{}}", PROTO_VERSION, "version 2" },
+		{ "{\"v\":1,\"cmd\":\"dance\",\"args\":{}}", PROTO_BAD_MESSAGE, "dance" },
+		{ "{\"v\":1,\"cmd\":\"hello\"}", PROTO_BAD_MESSAGE, "args" },
+		{ "{\"v\":1,\"cmd\":\"hello\",\"args\":{\"x\":1}}", PROTO_BAD_REQUEST, "field x" },
+		{ "{\"v\":1,\"cmd\":\"run_get\",\"args\":{}}", PROTO_BAD_REQUEST, "run_id: missing" },
+		{ "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":7}}", PROTO_BAD_REQUEST, "expected a string" },
+		{ "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"a\",\"run_id\":\"b\"}}", PROTO_BAD_REQUEST, "twice" },
+		{ "{\"v\":1,\"cmd\":\"run_list\",\"args\":{\"limit\":501}}", PROTO_BAD_REQUEST, "0 to 500" },
+		{ "{\"v\":1,\"cmd\":\"run_list\",\"args\":{\"limit\":\"5\"}}", PROTO_BAD_REQUEST, "whole number" },
+		{ "{\"v\":1,\"cmd\":\"run_submit\",\"args\":{\"job_id\":\"x\",\"params\":[]}}", PROTO_BAD_REQUEST, "object" },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err err = ERR_INIT;
+		enum proto_error code;
+		assert_int_equal(decode(cases[i].message, &code, &err), -1);
+		assert_int_equal(code, cases[i].code);
+		assert_non_null(strstr(err.text, cases[i].says));
+	}
+}
+
+static void
+limits_hold(void **state)
+{
+	(void)state;
+	char message[200];
+	enum proto_error code;
+	struct err err = ERR_INIT;
+	snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"%040d\"}}", 0);
+	assert_int_equal(decode(message, &code, &err), 0);
+	snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"%041d\"}}", 0);
+	assert_int_equal(decode(message, &code, &err), -1);
+}
+
+static void
+reply_round_trip(void **state)
+{
+	(void)state;
+	struct buf out;
+	struct proto_reply reply;
+	struct err err = ERR_INIT;
+	buf_init(&out, 4096);
+	proto_reply_encode(&out, "{\"run_id\":\"r-1\"}");
+	assert_int_equal(proto_reply_decode(out.data, out.len, &reply, &err), 0);
+	assert_true(reply.ok);
+	assert_string_equal(json_get_string(reply.data, "run_id", ""), "r-1");
+	proto_reply_release(&reply);
+
+	buf_clear(&out);
+	proto_reply_error(&out, PROTO_ALREADY_RUNNING, "it runs", "{\"run_id\":\"r-2\"}");
+	assert_int_equal(proto_reply_decode(out.data, out.len, &reply, &err), 0);
+	assert_false(reply.ok);
+	assert_int_equal(reply.code, PROTO_ALREADY_RUNNING);
+	assert_int_equal(proto_error_http(reply.code), 409);
+	assert_string_equal(reply.text, "it runs");
+	assert_string_equal(json_get_string(reply.data, "run_id", ""), "r-2");
+	proto_reply_release(&reply);
+	buf_release(&out);
+}
+
+static int
+batch(int64_t first, int64_t last, int64_t count, const char *events)
+{
+	struct buf out;
+	struct proto_batch batch;
+	struct err err = ERR_INIT;
+	buf_init(&out, 4096);
+	proto_batch_encode(&out, "boot", "journal", first, last, count, events);
+	int rc = proto_batch_decode(out.data, out.len, &batch, &err);
+	if (rc == 0)
+		proto_batch_release(&batch);
+	buf_release(&out);
+	return rc;
+}
+
+static void
+batches_must_fit_their_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(batch(5, 6, 2, "{\"seq\":5},{\"seq\":6}"), 0);
+	assert_int_equal(batch(7, 6, 0, ""), 0);
+	assert_int_equal(batch(5, 6, 2, "{\"seq\":5},{\"seq\":7}"), -1);
+	assert_int_equal(batch(5, 7, 2, "{\"seq\":5},{\"seq\":6}"), -1);
+	assert_int_equal(batch(5, 6, 3, "{\"seq\":5},{\"seq\":6}"), -1);
+	assert_int_equal(batch(7, 9, 0, ""), -1);
+}
+
+static void
+names_go_both_ways(void **state)
+{
+	(void)state;
+	for (int i = 0; i < RUN_STATE_COUNT; i++) {
+		enum run_state back;
+		assert_int_equal(run_state_parse(run_state_name((enum run_state)i), &back), 0);
+		assert_int_equal(back, i);
+	}
+	for (int i = 0; i < GATE_COUNT; i++) {
+		enum gate back;
+		assert_int_equal(gate_parse(gate_name((enum gate)i), &back), 0);
+		assert_int_equal(back, i);
+	}
+	enum run_state ignored;
+	assert_int_equal(run_state_parse("done", &ignored), -1);
+	assert_true(run_state_terminal(RUN_PARTIAL));
+	assert_false(run_state_terminal(RUN_INTERRUPTED));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(request_round_trip), cmocka_unit_test(requests_are_refused),
+		cmocka_unit_test(limits_hold),        cmocka_unit_test(reply_round_trip),
+		cmocka_unit_test(batches_must_fit_their_numbers), cmocka_unit_test(names_go_both_ways),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
