@@ -36,7 +36,11 @@ VENDOR_common := -lcurl -lcjson -lnng -lyaml -lnettle
 VENDOR_worker := -lct -lsqlite3
 VENDOR_api    := -lcivetweb
 
-PROGRAMS := $(B)/temu-api $(B)/temu-workers $(B)/sandbox-sql $(B)/sandbox-gateway
+# A program exists as soon as its main.c does.
+program  = $(if $(wildcard $(2)),$(B)/$(1))
+PROGRAMS := $(call program,temu-api,api/main.c) $(call program,temu-workers,worker/main.c) \
+            $(call program,sandbox-sql,ecosystem/sandbox/sql/main.c) \
+            $(call program,sandbox-gateway,ecosystem/sandbox/gateway/main.c)
 
 $(B)/temu-api: $(B)/api/main.o $(foreach r,api proto common,$(call room_lib,$(r)))
 	$(CC) -o $@ $^ $(LDFLAGS) $(VENDOR_api) $(VENDOR_common)
@@ -75,13 +79,13 @@ $(foreach r,$(TEST_ROOMS),$(eval $(call TEST_RULE,$(r))))
 
 # --- fuzz targets: tests/fuzz/fuzz_*.c with clang's libFuzzer ---------------------------------------------------------
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES := $(foreach r,common proto worker/temu ecosystem/sandbox/sql,$(call room_sources,$(r)))
+FUZZ_SOURCES := $(foreach r,common proto worker/temu,$(call room_sources,$(r)))
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
 	@mkdir -p $(@D)
-	clang-14 $(BASE) -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ -pthread -lsqlite3 -lgnutls $(VENDOR_common)
+	clang-14 $(BASE) -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ -pthread $(VENDOR_common)
 
 # --- commands ---------------------------------------------------------------------------------------------------------
-.PHONY: all deps-build deps-test programs unit fuzz run test test-long bench check install clean help
+.PHONY: all deps-build deps-test programs unit fuzz test test-long check clean help
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -97,18 +101,12 @@ unit: $(UNIT)
 fuzz: $(FUZZ)
 all: programs unit
 
-run: ## set everything up, run one full inventory sync against the sandbox, stay up until Ctrl-C (ONCE=1: end after it)
-	@scripts/run.sh
 test: ## set everything up and run all tests (the long campaigns as a sample)
 	@scripts/test.sh
 test-long: ## the long campaigns whole: soak, crash, fuzz (SEED=n)
 	@scripts/test.sh --long
-bench: ## measure, side by side with the old figures
-	@scripts/bench.sh
 check: ## layers, style, cppcheck
 	@scripts/check.sh
-install: programs ## programs, schema and sample configuration below PREFIX (default /usr/local)
-	@scripts/install.sh "$(B)"
 clean: ## remove what was built
 	rm -rf build
 
