@@ -30,7 +30,7 @@ struct conf_key {
 	enum conf_type type;
 	size_t offset;        /* inside the target struct (the record for "[]" paths) */
 	const char *fallback; /* default as text; NULL = required */
-	int64_t min, max;     /* CONF_INT range; longest text for CONF_STRING (max) */
+	int64_t min, max;     /* range of INT, DECIMAL and each of INTS; bytes of STRING and SECRET (max 0: no limit) */
 	const char *choices;  /* CONF_CHOICE */
 	const char *help;     /* one sentence with the unit */
 };
@@ -46,10 +46,17 @@ struct conf_list {
 /* Reads file (NULL: only environment and defaults) into target by the table. Environment variables win over the file:
  * prefix + path in capitals with '_' ("TEMU_DATABASE_SERVER", "TEMU_SHOPS_0_APP_KEY"), secrets also as ..._FILE.
  * Every error says file:line:column (or the variable), the key and what was expected. Unknown and repeated keys,
- * anchors, aliases, a second document, depth > 16 and files > 256 KB are refused. Unknown prefixed variables are refused.
+ * anchors, aliases, tags, a second document, depth > 16 and files > 256 KB are refused. Unknown prefixed variables are
+ * refused, but for <prefix>CONFIG and <prefix>TEST_..., which belong to others. env_prefix NULL: no environment.
+ * On failure target holds nothing that needs conf_release.
  * Returns 0, or -1 with a PERM error. Blocks on the file only. */
 int conf_load(const char *file, const char *env_prefix, const struct conf_key *keys, size_t key_count,
               const struct conf_list *lists, size_t list_count, void *target, struct err *err) MUSTCHECK;
+
+/* The same for a text in memory; name stands for the file in messages. */
+int conf_load_text(const char *name, const char *text, size_t len, const char *env_prefix, const struct conf_key *keys,
+                   size_t key_count, const struct conf_list *lists, size_t list_count, void *target,
+                   struct err *err) MUSTCHECK;
 
 /* Frees what conf_load put into target (secrets stay registered). */
 void conf_release(const struct conf_key *keys, size_t key_count, const struct conf_list *lists, size_t list_count,

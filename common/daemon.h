@@ -19,10 +19,10 @@ void daemon_ready(void);
  * is set and `alive` (may be NULL) says true. Sends STOPPING=1 before it returns. Returns the signal, 0 after daemon_stop(). */
 int daemon_wait(bool (*alive)(void *arg), void *arg);
 
-/* From any thread: makes daemon_wait return. */
+/* From any thread, after daemon_init: makes daemon_wait return, now and from then on. Takes SIGUSR2 for itself. */
 void daemon_stop(void);
 
-/* The end: flushes the streams and leaves with _exit (nng must not be closed). A second SIGTERM during the drain and
+/* The end: flushes the streams and leaves with _exit (nng must not be closed). A second SIGTERM or SIGINT during the drain and
  * a drain longer than limit_ms (timer started by daemon_drain_limit) leave at once with code 1. */
 void daemon_drain_limit(int limit_ms);
 void daemon_exit(int code) __attribute__((noreturn));

@@ -33,7 +33,7 @@ static void (*sink_function)(const struct log_line *line, void *arg);
 static void *sink_arg;
 
 static _Thread_local char context_run[CONTEXT_MAX], context_job[CONTEXT_MAX], context_step[CONTEXT_MAX];
-static _Thread_local bool inside_sink;
+static _Thread_local bool inside_sink; /* its lines do not go there again */
 
 /* Copies text with everything escaped that could break the line or steer a terminal: at most `max` bytes and the NUL,
  * "..." at the end when it did not fit. */
@@ -83,6 +83,11 @@ void log_sink_set(void (*sink)(const struct log_line *line, void *arg), void *ar
 	sink_function = sink;
 	sink_arg = arg;
 	pthread_rwlock_unlock(&sink_lock);
+}
+
+void log_streams_only(void)
+{
+	inside_sink = true;
 }
 
 static void put_context(char *field, const char *text)

@@ -32,6 +32,9 @@ void log_init(const char *name, enum log_level level, enum log_format format);
  * inside the sink. Lines of DEBUG reach it only when shown, the other levels always. */
 void log_sink_set(void (*sink)(const struct log_line *line, void *arg), void *arg);
 
+/* From here on the calling thread's lines go to the streams only, never to the sink (a thread that must not wait). */
+void log_streams_only(void);
+
 /* The thread's context; the strings are copied (63 bytes each). NULL leaves one unchanged, "" clears it. */
 void log_context_set(const char *run, const char *job, const char *step);
 void log_context_clear(void);
