@@ -13,9 +13,11 @@ BASE := -std=c11 -D_GNU_SOURCE -I. -g -fno-omit-frame-pointer -pthread
 FLAGS_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 FLAGS_debug   := -O0
 FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_fuzz    := -O1 -Wno-format-nonliteral -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan    := -O1 -fsanitize=thread
 LINK_release  := -pie -Wl,-z,relro,-z,now
 LINK_asan     := -fsanitize=address,undefined
+LINK_fuzz     := -fsanitize=fuzzer,address,undefined
 LINK_tsan     := -fsanitize=thread
 CFLAGS  += $(BASE) $(WARN) $(FLAGS_$(BUILD))
 LDFLAGS += -pthread $(LINK_$(BUILD)) -Wl,--as-needed
@@ -77,12 +79,11 @@ UNIT += $(call test_bins,$(1))
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call TEST_RULE,$(r))))
 
-# --- fuzz targets: tests/fuzz/fuzz_*.c with clang's libFuzzer ---------------------------------------------------------
+# --- fuzz targets: tests/fuzz/fuzz_*.c with clang's libFuzzer; built by `make BUILD=fuzz CC=clang-14 fuzz` --------------
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES := $(foreach r,common proto worker/temu,$(call room_sources,$(r)))
-$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES)
+$(FUZZ): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(foreach r,worker/temu proto ecosystem/sandbox/sql common,$(call room_lib,$(r)))
 	@mkdir -p $(@D)
-	clang-14 $(BASE) -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ -pthread $(VENDOR_common)
+	$(CC) -o $@ $^ $(LDFLAGS) -lsqlite3 -lgnutls $(VENDOR_common)
 
 # --- commands ---------------------------------------------------------------------------------------------------------
 .PHONY: all deps-build deps-test programs unit fuzz test test-long check clean help

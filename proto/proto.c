@@ -218,7 +218,7 @@ check_value(const struct field *field, const struct json *value, struct err *err
 		return 0;
 	}
 	}
-	assert(!"unknown field kind");
+	assert(0 && "unknown field kind");
 	return -1;
 }
 

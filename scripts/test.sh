@@ -35,10 +35,32 @@ run_unit() {
     done
 }
 
+# Each fuzz target for a few seconds; a finding leaves its input in build/fuzz/.
+run_fuzz() {
+    if ! make -s -j2 BUILD=fuzz CC=clang-14 fuzz >"$logs/build" 2>&1; then
+        tail -30 "$logs/build"
+        echo "FAIL build fuzz"
+        failed=$((failed + 1))
+        return
+    fi
+    local target
+    for target in $(find build/fuzz/fuzz -type f -executable 2>/dev/null | sort); do
+        if "$target" -seed="${SEED:-1}" -max_total_time="$1" -timeout=10 -max_len=4096 -artifact_prefix=build/fuzz/ >"$logs/out" 2>&1; then
+            passed=$((passed + 1))
+            echo "fuzz     $(basename "$target") $(grep -o "Done.*" "$logs/out" | tail -1)"
+        else
+            failed=$((failed + 1))
+            echo "fuzz     $(basename "$target") FAILED"
+            tail -30 "$logs/out"
+        fi
+    done
+}
+
 [ -n "$long" ] && export TEMU_TEST_SOAK_SECONDS=${TEMU_TEST_SOAK_SECONDS:-60} TEST_TIMEOUT=900
 run_unit release
 run_unit asan
 run_unit tsan
+run_fuzz "$([ -n "$long" ] && echo 300 || echo 5)"
 if scripts/check.sh --layers >"$logs/out" 2>&1; then
     passed=$((passed + 1))
 else

@@ -37,7 +37,7 @@ retry_decide(const struct retry_policy *policy, int attempt, const struct err *e
 	case ERR_PERM:
 		break;
 	case ERR_NONE:
-		assert(!"no error, nothing to decide");
+		assert(0 && "no error, nothing to decide");
 	}
 	return (struct retry_decision){ RETRY_GIVE_UP, 0 };
 }

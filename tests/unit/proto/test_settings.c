@@ -1,0 +1,110 @@
+/* The table of settings: defaults, the environment, and the checks that span keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "proto/settings.h"
+
+#define SHOP(id) \
+	"  - id: " id "\n    name: Test\n    app_key: keykeykey\n    app_secret: secretsecret\n    access_token: tokentoken\n" \
+	"    warehouses: [2, 5]\n"
+#define DATABASE "database:\n  server: db,50000\n  user: temu\n  password: passpass\n"
+
+static int
+load(const char *yaml, struct settings *settings, struct err *err)
+{
+	char path[] = "/tmp/temu-settings-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
+	close(fd);
+	int rc = settings_load(path, settings, err);
+	unlink(path);
+	return rc;
+}
+
+static void
+defaults_are_the_contract(void **state)
+{
+	(void)state;
+	struct settings s;
+	struct err err = ERR_INIT;
+	if (load(DATABASE "shops:\n" SHOP("1"), &s, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(s.pool_base, 10);
+	assert_int_equal(s.pool_overflow, 20);
+	assert_true(s.pool_pre_ping);
+	assert_int_equal(s.pool_recycle_s, 3600);
+	assert_int_equal(s.lookup_chunk, 1000);
+	assert_int_equal(s.write_batch, 100);
+	assert_int_equal(s.workers_attempts, 3);
+	assert_int_equal(s.temu_rate, 20);
+	assert_int_equal(s.db_encryption, ENCRYPTION_REQUEST);
+	assert_int_equal(s.shop_count, 1);
+	assert_int_equal(s.shops[0].formula, FORMULA_REFERENCE);
+	assert_int_equal(s.shops[0].inactive, RULE_ZERO);
+	assert_int_equal(s.shops[0].warehouses.count, 2);
+	assert_int_equal(s.shops[0].warehouses.values[1], 5);
+	assert_int_equal(s.shops[0].zero_share_percent, 30);
+	assert_ptr_equal(settings_shop(&s, 1), &s.shops[0]);
+	assert_null(settings_shop(&s, 2));
+	settings_release(&s);
+}
+
+static void
+environment_wins(void **state)
+{
+	(void)state;
+	struct settings s;
+	struct err err = ERR_INIT;
+	setenv("TEMU_DATABASE_POOL_BASE", "3", 1);
+	setenv("TEMU_SHOPS_0_FORMULA", "capped", 1);
+	int rc = load(DATABASE "shops:\n" SHOP("1"), &s, &err);
+	unsetenv("TEMU_DATABASE_POOL_BASE");
+	unsetenv("TEMU_SHOPS_0_FORMULA");
+	if (rc != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(s.pool_base, 3);
+	assert_int_equal(s.shops[0].formula, FORMULA_CAPPED);
+	settings_release(&s);
+}
+
+static void
+wrong_settings_are_named(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *yaml, *says;
+	} cases[] = {
+		{ DATABASE, "shop" },
+		{ DATABASE "shops:\n" SHOP("1") SHOP("1"), "shops[1].id" },
+		{ DATABASE "shops:\n" SHOP("1") "    url: http://example.org/\n", "url" },
+		{ DATABASE "shops:\n" SHOP("1") "    region: mars\n", "region" },
+		{ DATABASE "  serverr: x\nshops:\n" SHOP("1"), "serverr" },
+		{ "database:\n  server: x\n  user: y\nshops:\n" SHOP("1"), "database.password" },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct settings s;
+		struct err err = ERR_INIT;
+		assert_int_equal(load(cases[i].yaml, &s, &err), -1);
+		if (strstr(err.text, cases[i].says) == NULL)
+			fail_msg("case %zu says \"%s\"", i, err.text);
+		assert_null(strstr(err.text, "secretsecret"));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_the_contract),
+		cmocka_unit_test(environment_wins),
+		cmocka_unit_test(wrong_settings_are_named),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
