@@ -11,7 +11,7 @@
 
 struct http;
 
-/* max_connections: in flight at most. ca_file: NULL for the system's. */
+/* max_connections: in flight at most. ca_file: NULL for the system's. NULL on error: HTTP_SETUP (PERM), HTTP_MEMORY. */
 struct http *http_new(int max_connections, const char *ca_file, struct err *err) MUSTCHECK;
 void http_free(struct http *http); /* aborts what is in flight without calling back */
 
@@ -22,23 +22,31 @@ struct http_request {
 	const char *content_type; /* with a body */
 	int connect_timeout_ms, timeout_ms;
 	size_t max_response;      /* bytes after decompression; more is a PERM error HTTP_TOO_LARGE */
+	/* On the thread inside http_step or http_cancel. May start this or another request, may buf_take the response; must
+	 * not free the request (its response is released right afterwards) nor call http_step, http_cancel or http_free. */
 	void (*done)(struct http_request *request, void *arg);
 	void *arg;
 
 	/* Filled before done is called. */
-	struct err err;           /* class NONE when an HTTP answer of any status arrived in full */
-	bool maybe_sent;          /* on failure: the request may have reached the server */
-	int status;
+	/* class NONE when an HTTP answer of any status arrived in full. TEMP: HTTP_DNS, HTTP_CONNECT, HTTP_TLS,
+	 * HTTP_TIMEOUT, HTTP_RESET, HTTP_TRUNCATED, HTTP_GARBLED (not HTTP, bad compression), HTTP_MEMORY, HTTP_FAILED
+	 * (other). PERM: HTTP_TOO_LARGE, HTTP_CERTIFICATE, HTTP_PROTOCOL, HTTP_URL. CANCELLED: HTTP_CANCELLED. The text
+	 * names method, host and path, never the query. */
+	struct err err;
+	bool maybe_sent;          /* on failure: the request may have reached the server. A POST is never sent twice */
+	int status;               /* 0 when no status line came; on failure what came of the answer is for the log only */
 	int64_t retry_after_ms;   /* -1 = header absent */
 	int64_t date_ms;          /* Date header, -1 = absent or unreadable */
 	struct buf response;      /* owned by the request; released by http after done returns */
 };
 
-/* Starts a request. The struct must stay put until done. 0, or -1 when it could not be started (done is not called). */
+/* Starts a request; nothing moves before http_step. The struct must stay put until done has returned. 0, or -1 when it
+ * could not be started (done is not called): HTTP_URL (PERM), HTTP_BUSY (all connections in use), HTTP_MEMORY,
+ * HTTP_CANCELLED (called from done within http_cancel). */
 int http_start(struct http *http, struct http_request *request, struct err *err) MUSTCHECK;
 
-/* Moves everything along and calls done for what finished; waits at most timeout_ms for something to happen. Returns how many are
- * still in flight. */
+/* Moves everything along and calls done for what finished; waits at most timeout_ms for something to happen (also with
+ * nothing in flight: for http_wakeup). Returns how many are still in flight. */
 int http_step(struct http *http, int timeout_ms);
 
 /* Aborts all in flight: done is called with CANCELLED and maybe_sent. */

@@ -71,7 +71,7 @@ static int ipc_path_check(const char *path, struct err *err)
 		return err_set(err, ERR_PERM, "IPC_PATH", "cannot look at socket path %s: %s", path, strerror(errno));
 	}
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, ERR_PERM, "IPC_PATH", "%s exists and is not a socket; it stays untouched, move it away", path);
+		return err_set(err, ERR_PERM, "IPC_PATH", "%s is not a socket; it stays untouched, move it away", path);
 	return 0;
 }
 

@@ -20,8 +20,7 @@ struct ipc_server;
  * gets IPC_DOWN). Runs on one of the server's threads; must not wait for work. */
 typedef void ipc_handler(const char *request, size_t len, struct buf *reply, void *arg);
 
-/* Listens on <path> with `threads` contexts (1..64). Socket mode 0600. A path that exists and is not a socket is refused
- * and left untouched (IPC_PATH); a live listener is refused as "already running" (IPC_IN_USE, the single-instance guard);
+/* Listens on <path> with `threads` contexts (1..64). Socket mode 0600. A path that is not a socket is refused and left untouched (IPC_PATH); a live listener is refused as "already running" (IPC_IN_USE);
  * a stale socket is replaced. Two starters at the same moment are kept apart by a lock on the folder. All errors but
  * those for want of memory or threads are PERM. NULL on error. */
 struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *handler, void *arg,
@@ -47,9 +46,9 @@ struct ipc_client;
 struct ipc_client *ipc_client_new(const char *path, int sockets, struct err *err) MUSTCHECK;
 
 /* Sends and waits for the reply, at most timeout_ms (> 0) including the wait for a free socket and for the peer to come
- * up. 0, or -1 with TEMP: code IPC_TIMEOUT or IPC_DOWN (the peer is gone, stopping or never came); the text says whether
- * the request was not sent or the outcome is unknown. PERM: IPC_TOO_LARGE, or the reply does not fit into buf. The reply
- * replaces the content of buf. A request is never sent twice. */
+ * up. 0, or -1 with TEMP: code IPC_TIMEOUT or IPC_DOWN (the peer is gone, stopping or never came); the text says
+ * whether the request was not sent or the outcome is unknown. PERM: IPC_TOO_LARGE, or the reply does not fit into buf.
+ * The reply replaces the content of buf. A request is never sent twice. */
 int ipc_request(struct ipc_client *client, const char *request, size_t len, int timeout_ms, struct buf *reply,
                 struct err *err) MUSTCHECK;
 
