@@ -29,6 +29,8 @@ struct entry {
 struct reader {
 	const struct conf_table *table;
 	const char *name; /* of the file, NULL without one */
+	const char *text; /* its content, len bytes */
+	size_t len;
 	yaml_parser_t parser;
 	struct entry *entries;
 	size_t count, capacity;
@@ -99,6 +101,23 @@ static void release_reader(struct reader *reader)
 
 /* --- events --- */
 
+/* For bytes that are no UTF-8 libyaml knows the offset only. */
+static yaml_mark_t mark_of(const struct reader *reader, size_t offset)
+{
+	const char *text = reader->text;
+	yaml_mark_t mark = { 0 };
+
+	for (size_t i = 0; i < offset && i < reader->len; i++) {
+		if (text[i] == '\n') {
+			mark.line++;
+			mark.column = 0;
+		} else if (((unsigned char)text[i] & 0xC0) != 0x80) {
+			mark.column++;
+		}
+	}
+	return mark;
+}
+
 static int syntax_error(struct reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
@@ -107,8 +126,7 @@ static int syntax_error(struct reader *reader)
 	if (parser->error == YAML_MEMORY_ERROR)
 		return err_set(reader->err, ERR_PERM, "CONFIG", "%s: out of memory", reader->name);
 	if (parser->error == YAML_READER_ERROR)
-		return err_set(reader->err, ERR_PERM, "CONFIG", "%s: byte %zu: %s (UTF-8 expected)", reader->name,
-		               parser->problem_offset, problem);
+		return refuse(reader, mark_of(reader, parser->problem_offset), "%s (printable UTF-8 expected)", problem);
 	return refuse(reader, parser->problem_mark, "%s%s%s", parser->context ? parser->context : "",
 	              parser->context ? ": " : "", problem);
 }
@@ -367,6 +385,8 @@ static int read_text(struct reader *reader, const char *text, size_t len)
 
 	if (len > FILE_BYTES_MAX)
 		return err_set(reader->err, ERR_PERM, "CONFIG", "%s: larger than %zu bytes", reader->name, FILE_BYTES_MAX);
+	reader->text = text;
+	reader->len = len;
 	if (!yaml_parser_initialize(&reader->parser))
 		return err_set(reader->err, ERR_PERM, "CONFIG", "%s: out of memory", reader->name);
 	yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);

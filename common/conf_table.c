@@ -115,12 +115,16 @@ static size_t distance(const char *a, const char *b)
 	return row[b_len];
 }
 
-/* Keeps candidate in out when it is nearer to wanted than what was there. */
+/* Keeps candidate in out when it is nearer to wanted than what was there. Near means: about a third of the letters
+ * differ, not counting the sections both have in common. */
 static void offer(const char *wanted, const char *candidate, size_t *best, char *out)
 {
-	size_t found = distance(wanted, candidate);
+	size_t found = distance(wanted, candidate), common = 0;
 
-	if (found > strlen(wanted) / 3 + 1 || found >= *best)
+	for (size_t i = 0; wanted[i] && wanted[i] == candidate[i]; i++)
+		if (wanted[i] == '.')
+			common = i + 1;
+	if (found > strlen(wanted + common) / 3 + 1 || found >= *best)
 		return;
 	*best = found;
 	snprintf(out, CONF_PATH_MAX, "%s", candidate);
