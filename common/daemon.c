@@ -95,7 +95,7 @@ int daemon_folder(const char *path, struct err *err)
 	if (stat(path, &st) < 0)
 		return err_set(err, ERR_PERM, "FOLDER", "cannot look at folder %s: %m", path);
 	if (st.st_uid != geteuid())
-		return err_set(err, ERR_PERM, "FOLDER", "folder %s belongs to user %u, not to us (user %u): choose another or chown it",
+		return err_set(err, ERR_PERM, "FOLDER", "folder %s belongs to user %u, not to us (user %u)",
 		               path, (unsigned)st.st_uid, (unsigned)geteuid());
 	return 0;
 }
