@@ -5,8 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/pub.h>
 #include <nng/protocol/pubsub0/sub.h>
@@ -53,8 +51,6 @@ static int ipc_nng_error(struct err *err, const char *what, const char *path, in
 {
 	if (rv == NNG_EADDRINUSE)
 		return err_set(err, ERR_PERM, "IPC_IN_USE", "already running: somebody is listening on %s", path);
-	if (rv == NNG_ENOENT)
-		return err_set(err, ERR_PERM, "IPC_PATH", "the folder of socket %s does not exist", path);
 	return err_set(err, ERR_PERM, "IPC_SETUP", "%s %s: %s", what, path, nng_strerror(rv));
 }
 
@@ -75,56 +71,86 @@ static int ipc_path_check(const char *path, struct err *err)
 	return 0;
 }
 
-/* Two processes that start at the same moment must not both take a stale socket for theirs: the folder is locked while
- * one of them looks and listens. Returns the descriptor of the folder or -1. */
-static int ipc_folder_lock(const char *path, struct err *err)
-{
-	char copy[PATH_BYTES];
-	const char *folder;
-	int fd;
+struct ipc_lock_path {
+	char text[PATH_BYTES + 8];
+};
 
-	snprintf(copy, sizeof(copy), "%s", path);
-	folder = dirname(copy);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, ERR_PERM, "IPC_PATH", "cannot open folder %s of socket %s: %s", folder, path,
-		               strerror(errno));
-	while (flock(fd, LOCK_EX) != 0) {
-		if (errno == EINTR)
-			continue;
-		err_set(err, ERR_PERM, "IPC_PATH", "cannot lock folder %s of socket %s: %s", folder, path, strerror(errno));
-		close(fd);
-		return -1;
-	}
-	return fd;
+static struct ipc_lock_path ipc_lock_path(const char *path)
+{
+	struct ipc_lock_path lock;
+
+	snprintf(lock.text, sizeof(lock.text), "%s.lock", path);
+	return lock;
 }
 
-static int ipc_listen(nng_socket socket, const char *path, struct err *err)
+/* The lock file beside a socket says that somebody listens there. nng's own test (connect, hang up) must never meet a
+ * living listener: in nng 1.5.2 (issue 1518) that one accepts nobody afterwards. Returns the lock's descriptor. */
+static int ipc_lock_take(const char *path, struct err *err)
+{
+	struct ipc_lock_path lock = ipc_lock_path(path);
+	struct stat ours, there;
+	int fd, code;
+
+	for (;;) {
+		fd = open(lock.text, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return err_set(err, ERR_PERM, "IPC_PATH", "cannot open %s: %s", lock.text, strerror(errno));
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			code = errno;
+			close(fd);
+			if (code == EWOULDBLOCK)
+				return err_set(err, ERR_PERM, "IPC_IN_USE", "already running: somebody holds %s", lock.text);
+			return err_set(err, ERR_PERM, "IPC_PATH", "cannot lock %s: %s", lock.text, strerror(code));
+		}
+		if (fstat(fd, &ours) == 0 && lstat(lock.text, &there) == 0 && ours.st_ino == there.st_ino &&
+		    ours.st_dev == there.st_dev)
+			return fd;
+		close(fd); /* the holder before us removed the file between our open and our lock */
+	}
+}
+
+static void ipc_lock_drop(const char *path, int fd)
+{
+	struct ipc_lock_path lock = ipc_lock_path(path);
+
+	unlink(lock.text); /* while we still hold it */
+	close(fd);
+}
+
+/* Stores the lock that guards the path into *lock_fd. */
+static int ipc_listen(nng_socket socket, const char *path, int *lock_fd, struct err *err)
 {
 	struct ipc_url url;
 	nng_listener listener;
-	int folder = -1, rc = -1, rv;
+	int fd, rv;
 
 	if (ipc_url_set(&url, path, err) != 0)
 		return -1;
-	folder = ipc_folder_lock(path, err);
-	if (folder < 0)
+	fd = ipc_lock_take(path, err);
+	if (fd < 0)
 		return -1;
 	if (ipc_path_check(path, err) != 0)
-		goto out;
+		goto failed;
 	rv = nng_listener_create(&listener, socket, url.text);
 	if (rv == 0)
 		rv = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600);
 	if (rv == 0)
 		rv = nng_listener_start(listener, 0);
-	if (rv != 0) {
-		ipc_nng_error(err, "cannot listen on", path, rv);
-		goto out;
+	if (rv == 0) {
+		*lock_fd = fd;
+		return 0;
 	}
-	rc = 0;
-out:
-	close(folder); /* also unlocks */
-	return rc;
+	ipc_nng_error(err, "cannot listen on", path, rv);
+failed:
+	ipc_lock_drop(path, fd);
+	return -1;
+}
+
+/* First the path, then the lock: afterwards both may belong to our successor. */
+static void ipc_unlisten(const char *path, int lock_fd)
+{
+	unlink(path);
+	ipc_lock_drop(path, lock_fd);
 }
 
 /* --- server: REP contexts, each with its own thread ------------------------------------------------------------ */
@@ -134,9 +160,10 @@ struct ipc_server {
 	ipc_handler *handler;
 	void *arg;
 	nng_socket socket;
+	int lock_fd;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
-	int in_hand;   /* requests between receive and reply */
+	int in_hand; /* requests between receive and reply */
 	bool stopping;
 };
 
@@ -288,7 +315,7 @@ struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *
 		return NULL;
 	}
 	/* Listening comes first: it is the single-instance guard, and threads cannot be taken back. */
-	if (ipc_listen(server->socket, path, err) != 0) {
+	if (ipc_listen(server->socket, path, &server->lock_fd, err) != 0) {
 		free(server);
 		return NULL;
 	}
@@ -307,7 +334,7 @@ void ipc_server_stop(struct ipc_server *server)
 		return;
 	pthread_mutex_lock(&server->lock);
 	if (!server->stopping)
-		unlink(server->path); /* first and once: afterwards the path may belong to our successor */
+		ipc_unlisten(server->path, server->lock_fd);
 	server->stopping = true;
 	while (server->in_hand > 0)
 		pthread_cond_wait(&server->idle, &server->lock);
@@ -319,6 +346,7 @@ void ipc_server_stop(struct ipc_server *server)
 struct ipc_publisher {
 	char path[PATH_BYTES];
 	nng_socket socket;
+	int lock_fd;
 	pthread_mutex_t lock;
 	bool stopped;
 };
@@ -344,7 +372,7 @@ struct ipc_publisher *ipc_publisher_start(const char *path, struct err *err)
 		free(publisher);
 		return NULL;
 	}
-	if (ipc_listen(publisher->socket, path, err) != 0) {
+	if (ipc_listen(publisher->socket, path, &publisher->lock_fd, err) != 0) {
 		free(publisher);
 		return NULL;
 	}
@@ -379,7 +407,7 @@ void ipc_publisher_stop(struct ipc_publisher *publisher)
 		return;
 	pthread_mutex_lock(&publisher->lock);
 	if (!publisher->stopped)
-		unlink(publisher->path);
+		ipc_unlisten(publisher->path, publisher->lock_fd);
 	publisher->stopped = true;
 	pthread_mutex_unlock(&publisher->lock);
 }

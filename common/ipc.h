@@ -20,14 +20,15 @@ struct ipc_server;
  * gets IPC_DOWN). Runs on one of the server's threads; must not wait for work. */
 typedef void ipc_handler(const char *request, size_t len, struct buf *reply, void *arg);
 
-/* Listens on <path> with `threads` contexts (1..64). Socket mode 0600. A path that is not a socket is refused and left untouched (IPC_PATH); a live listener is refused as "already running" (IPC_IN_USE);
- * a stale socket is replaced. Two starters at the same moment are kept apart by a lock on the folder. All errors but
- * those for want of memory or threads are PERM. NULL on error. */
+/* Listens on <path> with `threads` contexts (1..64). Socket mode 0600. <path>.lock is held as long as the server lives:
+ * a second one is refused as "already running" (IPC_IN_USE) and does not touch the first. A path that is not a socket
+ * is refused and left untouched (IPC_PATH); a stale socket is replaced. All errors but those for want of memory or
+ * threads are PERM. NULL on error. */
 struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *handler, void *arg,
                                     struct err *err) MUSTCHECK;
-/* Unlinks the path, stops answering and waits for the requests in hand until their replies are with nng. Later requests
- * over living connections are refused (their senders get IPC_DOWN). Does not close nng sockets and does not free: the
- * server's threads wait in nng until the process ends. A second call and NULL do nothing. */
+/* Unlinks the path and its lock, stops answering and waits until the replies to the requests in hand are with nng.
+ * Later requests over living connections are refused (their senders get IPC_DOWN). Does not close nng sockets and does
+ * not free: the server's threads wait in nng until the process ends. A second call and NULL do nothing. */
 void ipc_server_stop(struct ipc_server *server);
 
 struct ipc_publisher;
