@@ -54,6 +54,22 @@ static int ipc_nng_error(struct err *err, const char *what, const char *path, in
 	return err_set(err, ERR_PERM, "IPC_SETUP", "%s %s: %s", what, path, nng_strerror(rv));
 }
 
+/* What lives until the process ends stays reachable from here, so that a leak checker reports real leaks only. */
+struct ipc_object {
+	struct ipc_object *next;
+};
+
+static void ipc_keep(struct ipc_object *object)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct ipc_object *kept;
+
+	pthread_mutex_lock(&lock);
+	object->next = kept;
+	kept = object;
+	pthread_mutex_unlock(&lock);
+}
+
 /* --- listening ------------------------------------------------------------------------------------------------- */
 
 /* nng deletes whatever lies at the path, even a regular file, so we look first. */
@@ -156,6 +172,7 @@ static void ipc_unlisten(const char *path, int lock_fd)
 /* --- server: REP contexts, each with its own thread ------------------------------------------------------------ */
 
 struct ipc_server {
+	struct ipc_object object;
 	char path[PATH_BYTES];
 	ipc_handler *handler;
 	void *arg;
@@ -319,6 +336,7 @@ struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *
 		free(server);
 		return NULL;
 	}
+	ipc_keep(&server->object);
 	for (int i = 0; i < threads; i++) {
 		if (ipc_server_thread_start(server, err) != 0) {
 			ipc_server_stop(server); /* not freed: threads before this one look at it */
@@ -344,6 +362,7 @@ void ipc_server_stop(struct ipc_server *server)
 /* --- publisher ------------------------------------------------------------------------------------------------- */
 
 struct ipc_publisher {
+	struct ipc_object object;
 	char path[PATH_BYTES];
 	nng_socket socket;
 	int lock_fd;
@@ -376,6 +395,7 @@ struct ipc_publisher *ipc_publisher_start(const char *path, struct err *err)
 		free(publisher);
 		return NULL;
 	}
+	ipc_keep(&publisher->object);
 	return publisher;
 }
 
@@ -415,6 +435,7 @@ void ipc_publisher_stop(struct ipc_publisher *publisher)
 /* --- client: a few REQ sockets taken in turn ------------------------------------------------------------------- */
 
 struct ipc_client {
+	struct ipc_object object;
 	char path[PATH_BYTES];
 	int count;
 	nng_socket sockets[IPC_MAX_CLIENT_SOCKETS];
@@ -485,6 +506,7 @@ struct ipc_client *ipc_client_new(const char *path, int sockets, struct err *err
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&client->returned, &attr);
 	pthread_condattr_destroy(&attr);
+	ipc_keep(&client->object);
 	return client;
 }
 
