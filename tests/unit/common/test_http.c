@@ -295,7 +295,8 @@ static void call_done(struct http_request *request, void *arg)
 	assert_ptr_equal(request, &call->request);
 	assert_false(call->done);
 	call->done = true;
-	call->text = buf_take(&request->response, &call->len);
+	if (request->err.class == ERR_NONE) /* else http releases what came */
+		call->text = buf_take(&request->response, &call->len);
 }
 
 static void call_prepare(struct call *call, const char *path, const char *body)
