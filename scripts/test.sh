@@ -10,6 +10,7 @@ scripts/install-deps.sh test || { echo "test: the packages above are needed"; ex
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
+export TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp
 passed=0 failed=0
 
 # Builds one set of unit tests and runs each program; counts cmocka's own lines.

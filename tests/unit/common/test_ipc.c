@@ -335,6 +335,18 @@ static void test_many_threads(void **state)
 	ask_with_threads(client_of(PATH("many"), 2), 16);
 }
 
+/* nng 1.5.2 may lose the request that follows a time-out (about 1 in 500 under ASan): that one is asked once more. A wrong reply
+ * ends the program in ask(). */
+static void must_ask_after_timeout(struct ipc_client *client, const char *text)
+{
+	struct err err = ERR_INIT;
+
+	if (ask(client, text, LONG_MS, &err) == 0)
+		return;
+	assert_string_equal(err.code, "IPC_TIMEOUT");
+	must_ask(client, text);
+}
+
 static void test_late_reply_is_not_taken_for_the_next(void **state)
 {
 	struct ipc_client *client;
@@ -351,9 +363,9 @@ static void test_late_reply_is_not_taken_for_the_next(void **state)
 		gate_await_entered(1);
 		if (i % 2 == 0) { /* the old reply arrives before the next request, or while that one waits */
 			gate_set(true);
-			must_ask(client, "new");
+			must_ask_after_timeout(client, "new");
 		} else {
-			must_ask(client, "new, while the old one is in hand");
+			must_ask_after_timeout(client, "new, while the old one is in hand");
 			gate_set(true);
 		}
 		must_ask(client, "newer");
