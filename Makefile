@@ -38,10 +38,10 @@ VENDOR_common := -lcurl -lcjson -lnng -lyaml -lnettle
 VENDOR_worker := -lct -lsqlite3
 VENDOR_api    := -lcivetweb
 
-# A program exists as soon as its main.c does.
+# A program exists as soon as its main.c does; the SQL stand-in once it has its engine.
 program  = $(if $(wildcard $(2)),$(B)/$(1))
 PROGRAMS := $(call program,temu-api,api/main.c) $(call program,temu-workers,worker/main.c) \
-            $(call program,sandbox-sql,ecosystem/sandbox/sql/main.c) \
+            $(call program,sandbox-sql,ecosystem/sandbox/sql/engine.c) \
             $(call program,sandbox-gateway,ecosystem/sandbox/gateway/main.c)
 
 $(B)/temu-api: $(B)/api/main.o $(foreach r,api proto common,$(call room_lib,$(r)))
