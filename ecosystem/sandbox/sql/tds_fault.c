@@ -65,7 +65,7 @@ static char *next_word(char **at)
 	return start;
 }
 
-static int number(const char *text, int64_t *out)
+static int parse_number(const char *text, int64_t *out)
 {
 	char *end;
 
@@ -81,11 +81,11 @@ static int option(struct tds_fault *fault, const char *word)
 		return strlen(word + 6) < sizeof(fault->match) ? 0 : -1;
 	}
 	if (strncmp(word, "count=", 6) == 0)
-		return number(word + 6, &fault->count);
+		return parse_number(word + 6, &fault->count);
 	if (strncmp(word, "skip=", 5) == 0)
-		return number(word + 5, &fault->skip);
+		return parse_number(word + 5, &fault->skip);
 	if (strncmp(word, "after-rows=", 11) == 0 && fault->kind == TDS_FAULT_ERROR)
-		return number(word + 11, &fault->after_rows);
+		return parse_number(word + 11, &fault->after_rows);
 	if (fault->kind == TDS_FAULT_HANG && strncmp(word, "attention=", 10) == 0) {
 		fault->attention = strcmp(word + 10, "yes") == 0;
 		return fault->attention || strcmp(word + 10, "no") == 0 ? 0 : -1;
@@ -123,14 +123,14 @@ int tds_fault_parse(struct tds_fault *fault, const char *line, struct err *err)
 		return err_set(err, ERR_PERM, "FAULT", "unknown command '%s'", word ? word : "");
 	for (int i = 0; i < kinds[fault->kind].numbers; i++) {
 		word = next_word(&at);
-		if (!word || number(word, &fault->number[i]) != 0)
+		if (!word || parse_number(word, &fault->number[i]) != 0)
 			return err_set(err, ERR_PERM, "FAULT", "%s wants %d number(s)", kinds[fault->kind].name, kinds[fault->kind].numbers);
 	}
 	while ((word = next_word(&at)) != NULL) {
 		/* "after-rows N" is accepted like "after-rows=N" */
 		if (strcmp(word, "after-rows") == 0 && fault->kind == TDS_FAULT_ERROR) {
 			word = next_word(&at);
-			if (!word || number(word, &fault->after_rows) != 0)
+			if (!word || parse_number(word, &fault->after_rows) != 0)
 				return err_set(err, ERR_PERM, "FAULT", "after-rows wants a number");
 		} else if (option(fault, word) != 0) {
 			return err_set(err, ERR_PERM, "FAULT", "bad option '%s'", word);
@@ -214,4 +214,18 @@ void tds_faults_counters(struct tds_faults *faults, struct tds_counters *out)
 	pthread_mutex_lock(&faults->lock);
 	*out = faults->counters;
 	pthread_mutex_unlock(&faults->lock);
+}
+
+const char *tds_fault_error_text(int64_t number, int spid, char *out)
+{
+	if (number == 1205)
+		snprintf(out, TDS_FAULT_TEXT,
+		         "Transaction (Process ID %d) was deadlocked on lock resources with another process and has been chosen as the "
+		         "deadlock victim. Rerun the transaction.",
+		         spid);
+	else if (number == 1222)
+		snprintf(out, TDS_FAULT_TEXT, "Lock request time out period exceeded.");
+	else
+		snprintf(out, TDS_FAULT_TEXT, "Injected error %lld.", (long long)number);
+	return out;
 }

@@ -57,6 +57,10 @@ void tds_faults_clear(struct tds_faults *faults);
 bool tds_faults_login(struct tds_faults *faults, const char *user, struct tds_fault *fault);
 bool tds_faults_statement(struct tds_faults *faults, const char *sql, struct tds_fault *fault);
 
+#define TDS_FAULT_TEXT 200
+/* The text of an ordered error into out[TDS_FAULT_TEXT]: SQL Server's own for 1205 and 1222. Returns out. */
+const char *tds_fault_error_text(int64_t number, int spid, char *out);
+
 /* Adds the differences to the counters, or reads them. */
 void tds_faults_count(struct tds_faults *faults, const struct tds_counters *add);
 void tds_faults_counters(struct tds_faults *faults, struct tds_counters *out);

@@ -114,7 +114,8 @@ static int scaled_column(struct tds_reader *r, struct wire_info *info, struct sq
 		column->precision = tds_get8(r);
 		column->scale = tds_get8(r);
 		column->type = SQL_DECIMAL;
-		if (!one_of(info->width, "\5\11\15\21") || column->precision < 1 || column->precision > 38 ||
+		/* FreeTDS announces the bytes the precision needs, not one of the four widths */
+		if (info->width < 2 || info->width > 17 || column->precision < 1 || column->precision > 38 ||
 		    column->scale > column->precision)
 			return refuse(err, "Invalid precision or scale of a parameter", column->precision);
 		return 0;

@@ -85,12 +85,12 @@ static int go_on(struct tds_reply *reply)
 static void fire(struct tds_reply *reply)
 {
 	const struct tds_fault *fault = reply->fault;
-	char text[64];
+	char text[TDS_FAULT_TEXT];
 
 	reply->fired = true;
 	if (fault->kind == TDS_FAULT_ERROR) {
-		snprintf(text, sizeof(text), "Injected error %lld.", (long long)fault->number[0]);
-		tds_reply_message(reply, (int)fault->number[0], (int)fault->number[1], 1, 1, text);
+		tds_reply_message(reply, (int)fault->number[0], (int)fault->number[1], 1, 1,
+		                  tds_fault_error_text(fault->number[0], reply->packet->spid, text));
 		return;
 	}
 	tds_packet_flush(reply->packet);

@@ -87,20 +87,12 @@ static void roll_back(struct tds_session *s)
 
 static void fault_error(struct tds_session *s, struct tds_reply *reply, const struct tds_fault *fault)
 {
-	char text[200];
+	char text[TDS_FAULT_TEXT];
 
-	if (fault->number[0] == 1205) {
+	if (fault->number[0] == 1205)
 		roll_back(s);
-		snprintf(text, sizeof(text),
-		         "Transaction (Process ID %d) was deadlocked on lock resources with another process and has been chosen as the "
-		         "deadlock victim. Rerun the transaction.",
-		         session_id(s->session));
-	} else if (fault->number[0] == 1222) {
-		snprintf(text, sizeof(text), "Lock request time out period exceeded.");
-	} else {
-		snprintf(text, sizeof(text), "Injected error %lld.", (long long)fault->number[0]);
-	}
-	tds_reply_message(reply, (int)fault->number[0], (int)fault->number[1], 1, 1, text);
+	tds_reply_message(reply, (int)fault->number[0], (int)fault->number[1], 1, 1,
+	                  tds_fault_error_text(fault->number[0], session_id(s->session), text));
 }
 
 static void hang(struct tds_session *s, const struct tds_fault *fault)
