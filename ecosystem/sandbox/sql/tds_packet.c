@@ -106,6 +106,8 @@ static int broken(struct err *err, const char *what)
 
 static int next_packet(struct tds_packet *p, int timeout_ms, struct err *err)
 {
+	size_t had;
+
 	for (;;) {
 		if (have_header(p) && (packet_length(p) < TDS_PACKET_HEADER || packet_length(p) > TDS_PACKET_MAX))
 			return broken(err, "packet length outside 8..32767");
@@ -113,8 +115,9 @@ static int next_packet(struct tds_packet *p, int timeout_ms, struct err *err)
 			return 0;
 		if (p->gone)
 			return err_set(err, ERR_TEMP, "TDS_GONE", "the client has gone");
+		had = p->in_len - p->in_at;
 		fill(p);
-		if (!have_packet(p) && !p->gone && wait_readable(p, timeout_ms) == 0)
+		if (p->in_len - p->in_at == had && !p->gone && wait_readable(p, timeout_ms) == 0)
 			return err_set(err, ERR_TEMP, "TDS_TIMEOUT", "the client said nothing for %d ms", timeout_ms);
 	}
 }
