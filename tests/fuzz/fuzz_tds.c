@@ -1,5 +1,5 @@
-/* Fuzz target of the TDS decoders: PRELOGIN, LOGIN7, RPC with its declarations, and lines of the control port. The first byte chooses.
- * Parameters that are accepted must be valid text for the engine. */
+/* Fuzz target of the TDS decoders: PRELOGIN, LOGIN7, RPC with its declarations, and lines of the control port. The
+ * first byte chooses. Parameters that are accepted must be valid text for the engine. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,7 +35,8 @@ static void rpc(const uint8_t *data, size_t size)
 	if (tds_rpc_decode(&call, &r, &collation, &err) == 0) {
 		for (int i = 0; i < call.count; i++)
 			check_param(&call.params[i]);
-		if (call.count >= 2 && call.params[1].value.data && tds_rpc_bind(&call, 2, call.params[1].value.data, &err) == 0)
+		if (call.count >= 2 && call.params[1].value.data &&
+		    tds_rpc_bind(&call, 2, call.params[1].value.data, &err) == 0)
 			for (int i = 2; i < call.count; i++)
 				check_param(&call.params[i]);
 	}
@@ -68,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	if (data[0] % 4 == 0 && tds_prelogin_decode(data + 1, size - 1, &encryption, &err) == 0 && encryption > TDS_ENCRYPT_REQ)
+	if (data[0] % 4 == 0 && tds_prelogin_decode(data + 1, size - 1, &encryption, &err) == 0 &&
+	    encryption > TDS_ENCRYPT_REQ)
 		abort();
 	if (data[0] % 4 == 1 && tds_login_decode(&login, data + 1, size - 1, &err) == 0 &&
 	    !utf8_valid(login.password, strlen(login.password)))

@@ -1,4 +1,5 @@
-/* sandbox-sql: options, the password, the two ports, the end on SIGTERM. The wire is in tds_*.c, the T-SQL engine behind engine.h. */
+/* sandbox-sql: options, the password, the two ports, the end on SIGTERM. The wire is in tds_*.c, the T-SQL engine
+ * behind engine.h. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -51,7 +52,8 @@ static int parse_port(const char *text, int *out)
 static int text_option(struct options *o, int c)
 {
 	const char **field[] = {
-		['f'] = &o->file, ['h'] = &o->host,      ['u'] = &o->user,              ['w'] = &o->password_file, ['l'] = &o->collation,
+		['f'] = &o->file, ['h'] = &o->host,      ['u'] = &o->user,
+		['w'] = &o->password_file, ['l'] = &o->collation,
 		['P'] = &o->port_file, ['C'] = &o->control_port_file, ['t'] = &o->tls_cert, ['k'] = &o->tls_key,
 	};
 
@@ -75,7 +77,8 @@ static int read_options(int argc, char **argv, struct options *o)
 	};
 	int c, rc = 0;
 
-	*o = (struct options){ .host = "127.0.0.1", .port = 1433, .control_port = -1, .user = "sa", .collation = "Latin1_General_CI_AS" };
+	*o = (struct options){ .host = "127.0.0.1", .port = 1433, .control_port = -1, .user = "sa",
+	                        .collation = "Latin1_General_CI_AS" };
 	while (rc == 0 && (c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		if (c == '?' + 128)
 			return 1;

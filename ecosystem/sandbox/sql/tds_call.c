@@ -1,5 +1,5 @@
-/* Procedure calls: the five procedures the protocol numbers (sp_executesql, sp_prepare, sp_execute, sp_prepexec, sp_unprepare), and any
- * other name as an EXEC for the engine. Reading the message is in tds_rpc.c. */
+/* Procedure calls: the five procedures the protocol numbers (sp_executesql, sp_prepare, sp_execute, sp_prepexec,
+ * sp_unprepare), and any other name as an EXEC for the engine. Reading the message is in tds_rpc.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

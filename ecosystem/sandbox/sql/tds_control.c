@@ -1,12 +1,13 @@
-/* The control port. One command a line, one answer a line: "ok", "error TEXT", or JSON for stats. Several clients at once; the faults
- * themselves live in tds_fault.c.
+/* The control port. One command a line, one answer a line: "ok", "error TEXT", or JSON for stats. Several clients at
+ * once; the faults themselves live in tds_fault.c.
  *
  * Faults: NAME [numbers] [match=TEXT|match="TEXT WITH BLANKS"] [count=N] [skip=N]
- *   refuse-login, silent-login            match is tried on the user name
- *   cut-before, cut-after, cut-rows N, cut-clean-rows N, error NUMBER SEVERITY [after-rows N], delay MS, hang [attention=yes],
- *   garbage, bad-metadata, severe         match is tried on the text of the batch or statement, case-insensitive
- *   count: how often (default 1, 0 = until `clear`); skip: let so many matching statements pass first. The first rule in the list that
- *   matches is taken, one a statement. A result with fewer rows than N meets its fault at its end.
+ *   refuse-login, silent-login: match is tried on the user name
+ *   cut-before, cut-after, cut-rows N, cut-clean-rows N, error NUMBER SEVERITY [after-rows N], delay MS,
+ *   hang [attention=yes], garbage, bad-metadata, severe: match is tried on the text of the batch or statement,
+ *   case-insensitive. A result with fewer rows than N meets its fault at its end.
+ *   count: how often (default 1, 0 = until `clear`); skip: let so many matching statements pass first.
+ *   The first rule in the list that matches is taken, one a statement.
  * Others: clear (forget all faults), stats, close-all (drop every connection). */
 #include "ecosystem/sandbox/sql/tds_control.h"
 

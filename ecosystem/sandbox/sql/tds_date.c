@@ -1,4 +1,5 @@
-/* The proleptic Gregorian calendar and the text forms of date and time. Conversions between SQL types are the engine's. */
+/* The proleptic Gregorian calendar and the text forms of date and time. Conversions between SQL types are the engine's.
+ * */
 #include "ecosystem/sandbox/sql/tds_date.h"
 
 #include <stdio.h>

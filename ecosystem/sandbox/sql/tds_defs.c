@@ -1,5 +1,5 @@
-/* The declarations in sp_executesql's second parameter: names, types, OUTPUT. Only what a client library writes there; T-SQL itself
- * is read by the engine. */
+/* The declarations in sp_executesql's second parameter: names, types, OUTPUT. Only what a client library writes there;
+ * T-SQL itself is read by the engine. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

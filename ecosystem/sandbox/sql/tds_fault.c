@@ -1,5 +1,5 @@
-/* Rules of the faults: reading them from a line, keeping them, finding the one that applies. What a fault does on the wire stands
- * in tds_session.c and tds_reply.c. */
+/* Rules of the faults: reading them from a line, keeping them, finding the one that applies. What a fault does on the
+ * wire stands in tds_session.c and tds_reply.c. */
 #include "ecosystem/sandbox/sql/tds_fault.h"
 
 #include <errno.h>
@@ -106,7 +106,8 @@ static int find_kind(const char *name, enum tds_fault_kind *kind)
 
 static int check(const struct tds_fault *fault, struct err *err)
 {
-	if (fault->kind == TDS_FAULT_ERROR && (fault->number[0] < 1 || fault->number[0] > INT32_MAX || fault->number[1] > 25))
+	if (fault->kind == TDS_FAULT_ERROR && (fault->number[0] < 1 || fault->number[0] > INT32_MAX ||
+	                                       fault->number[1] > 25))
 		return err_set(err, ERR_PERM, "FAULT", "error: number 1..2147483647, severity 0..25");
 	return 0;
 }
@@ -124,7 +125,8 @@ int tds_fault_parse(struct tds_fault *fault, const char *line, struct err *err)
 	for (int i = 0; i < kinds[fault->kind].numbers; i++) {
 		word = next_word(&at);
 		if (!word || parse_number(word, &fault->number[i]) != 0)
-			return err_set(err, ERR_PERM, "FAULT", "%s wants %d number(s)", kinds[fault->kind].name, kinds[fault->kind].numbers);
+			return err_set(err, ERR_PERM, "FAULT", "%s wants %d number(s)", kinds[fault->kind].name,
+			               kinds[fault->kind].numbers);
 	}
 	while ((word = next_word(&at)) != NULL) {
 		/* "after-rows N" is accepted like "after-rows=N" */
@@ -220,8 +222,8 @@ const char *tds_fault_error_text(int64_t number, int spid, char *out)
 {
 	if (number == 1205)
 		snprintf(out, TDS_FAULT_TEXT,
-		         "Transaction (Process ID %d) was deadlocked on lock resources with another process and has been chosen as the "
-		         "deadlock victim. Rerun the transaction.",
+		         "Transaction (Process ID %d) was deadlocked on lock resources with another process and has been "
+		         "chosen as the deadlock victim. Rerun the transaction.",
 		         spid);
 	else if (number == 1222)
 		snprintf(out, TDS_FAULT_TEXT, "Lock request time out period exceeded.");

@@ -46,8 +46,8 @@ struct tds_faults;
 struct tds_faults *tds_faults_new(void);
 void tds_faults_free(struct tds_faults *faults);
 
-/* "NAME [numbers] [match=TEXT|match="TEXT"] [count=N] [skip=N] [after-rows=N] [attention=yes]"; count defaults to 1, 0 = until
- * cleared. -1 and a text for the person who wrote it. */
+/* "NAME [numbers] [match=TEXT|match="TEXT"] [count=N] [skip=N] [after-rows=N] [attention=yes]"; count defaults to 1, 0
+ * = until cleared. -1 and a text for the person who wrote it. */
 int tds_fault_parse(struct tds_fault *fault, const char *line, struct err *err) MUSTCHECK;
 /* -1 when the list (64) is full. */
 int tds_faults_add(struct tds_faults *faults, const struct tds_fault *fault, struct err *err) MUSTCHECK;

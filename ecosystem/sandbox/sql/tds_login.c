@@ -1,4 +1,5 @@
-/* Decoders of the two messages before a session exists, and the answer to the first. What a login may do is the engine's. */
+/* Decoders of the two messages before a session exists, and the answer to the first. What a login may do is the
+ * engine's. */
 #include "ecosystem/sandbox/sql/tds_login.h"
 
 #include <string.h>
@@ -127,6 +128,7 @@ int tds_login_decode(struct tds_login *login, const void *data, size_t len, stru
 	if (r.failed)
 		return err_set(err, ERR_PERM, "TDS", "LOGIN7: a field lies outside the message");
 	if (login->tds_version < 0x72090002 || login->tds_version > 0x74FFFFFF)
-		return err_set(err, ERR_PERM, "TDS", "LOGIN7: TDS version 0x%08X is not served (7.2 to 7.4)", login->tds_version);
+		return err_set(err, ERR_PERM, "TDS", "LOGIN7: TDS version 0x%08X is not served (7.2 to 7.4)",
+		               login->tds_version);
 	return 0;
 }

@@ -28,7 +28,8 @@ struct tds_login {
 int tds_prelogin_decode(const void *data, size_t len, enum tds_encryption *encryption, struct err *err) MUSTCHECK;
 /* Our answer: version, encryption, instance, thread, MARS off. */
 void tds_prelogin_encode(struct buf *out, enum tds_encryption encryption);
-/* The agreement of both sides; -1 when they exclude each other (the connection ends). have_tls: a certificate is loaded. */
+/* The agreement of both sides; -1 when they exclude each other (the connection ends). have_tls: a certificate is
+ * loaded. */
 int tds_prelogin_agree(enum tds_encryption client, bool have_tls, bool required, enum tds_encryption *answer) MUSTCHECK;
 
 int tds_login_decode(struct tds_login *login, const void *data, size_t len, struct err *err) MUSTCHECK;

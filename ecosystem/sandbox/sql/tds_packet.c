@@ -1,5 +1,5 @@
-/* Framing and the socket: header checks, splitting, gathering, and reading on while a reply is being written, because the
- * client may send ATTENTION at any time. Message contents are the business of the other tds_*.c files. */
+/* Framing and the socket: header checks, splitting, gathering, and reading on while a reply is being written, because
+ * the client may send ATTENTION at any time. Message contents are the business of the other tds_*.c files. */
 #include "ecosystem/sandbox/sql/tds_packet.h"
 
 #include <errno.h>

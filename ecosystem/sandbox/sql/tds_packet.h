@@ -59,9 +59,9 @@ void tds_packet_init(struct tds_packet *p, int fd);
 /* Closes it; reset = with RST, so that the client sees a broken connection instead of an orderly end. */
 void tds_packet_close(struct tds_packet *p, bool reset);
 
-/* Blocks for one whole message, timeout_ms a wait (-1: for ever). The body is cleared first. A message the client withdrew is
- * skipped; ATTENTION in the middle of one gives a message of type ATTENTION. -1: gone, or err (class PERM) when the client
- * broke the protocol. */
+/* Blocks for one whole message, timeout_ms a wait (-1: for ever). The body is cleared first. A message the client
+ * withdrew is skipped; ATTENTION in the middle of one gives a message of type ATTENTION. -1: gone, or err (class PERM)
+ * when the client broke the protocol. */
 int tds_packet_recv(struct tds_packet *p, struct tds_message *message, int timeout_ms, struct err *err) MUSTCHECK;
 
 /* Takes what has arrived without blocking; true when ATTENTION is among it (also kept in p->attention). */
@@ -69,8 +69,8 @@ bool tds_packet_attention(struct tds_packet *p);
 /* Blocks until ATTENTION or the end of the connection, at most timeout_ms. True when one of them came. */
 bool tds_packet_wait(struct tds_packet *p, int64_t timeout_ms);
 
-/* A reply: begin, write..., end. Full packets leave at once, the rest with end (or flush, which does not end the message).
- * Blocks while the client does not read. After a failure `gone` is set and the rest does nothing. */
+/* A reply: begin, write..., end. Full packets leave at once, the rest with end (or flush, which does not end the
+ * message). Blocks while the client does not read. After a failure `gone` is set and the rest does nothing. */
 void tds_packet_begin(struct tds_packet *p, uint8_t type);
 void tds_packet_write(struct tds_packet *p, const void *data, size_t len);
 void tds_packet_flush(struct tds_packet *p);

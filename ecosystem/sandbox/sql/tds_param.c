@@ -1,5 +1,5 @@
-/* Parameters of an RPC: TYPE_INFO and data as they come from the client, made into engine.h's columns and canonical texts.
- * Everything here is untrusted input. */
+/* Parameters of an RPC: TYPE_INFO and data as they come from the client, made into engine.h's columns and canonical
+ * texts. Everything here is untrusted input. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@ struct wire_info {
 static int refuse(struct err *err, const char *what, unsigned got)
 {
 	return err_set_number(err, ERR_PERM, "TDS_PARAM", 8009,
-	                      "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. %s "
-	                      "(0x%02X).",
+	                      "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is "
+	                      "incorrect. %s (0x%02X).",
 	                      what, got);
 }
 
@@ -338,7 +338,8 @@ static int get_float(struct tds_reader *r, size_t len, struct buf *out, struct e
 		memcpy(&number, &bits, 8);
 	}
 	if (!isfinite(number))
-		return err_set_number(err, ERR_PERM, "TDS_PARAM", 8023, "The supplied value is not a valid instance of data type float.");
+		return err_set_number(err, ERR_PERM, "TDS_PARAM", 8023,
+		                      "The supplied value is not a valid instance of data type float.");
 	buf_addf(out, len == 4 ? "%.9g" : "%.17g", number);
 	return 0;
 }
@@ -350,13 +351,14 @@ static void add_guid(struct tds_reader *r, struct buf *out)
 	const uint8_t *d = tds_get_bytes(r, 8);
 
 	if (d)
-		buf_addf(out, "%08X-%04X-%04X-%02X%02X-%02X%02X%02X%02X%02X%02X", a, b, c, d[0], d[1], d[2], d[3], d[4], d[5], d[6],
-		         d[7]);
+		buf_addf(out, "%08X-%04X-%04X-%02X%02X-%02X%02X%02X%02X%02X%02X", a, b, c, d[0], d[1], d[2], d[3], d[4], d[5],
+		         d[6], d[7]);
 }
 
 static int bad_date(struct err *err)
 {
-	return err_set_number(err, ERR_PERM, "TDS_PARAM", 8023, "The supplied value is not a valid instance of its date type.");
+	return err_set_number(err, ERR_PERM, "TDS_PARAM", 8023,
+		                      "The supplied value is not a valid instance of its date type.");
 }
 
 static int get_datetime(struct tds_reader *r, size_t len, struct buf *out, struct err *err)

@@ -1,5 +1,5 @@
-/* The sink: columns, rows, ends of statements, messages. A DONE waits until the next token or the end, because only then its MORE bit
- * is known. Login answers and broken answers are in tds_reply_login.c. */
+/* The sink: columns, rows, ends of statements, messages. A DONE waits until the next token or the end, because only
+ * then its MORE bit is known. Login answers and broken answers are in tds_reply_login.c. */
 #include "ecosystem/sandbox/sql/tds_reply.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* tds_reply: the engine's sink as TDS tokens, with the rules of DONE, and the faults that hit a reply in its middle. One reply lives
- * from tds_reply_begin to one of the ends; one thread. */
+/* tds_reply: the engine's sink as TDS tokens, with the rules of DONE, and the faults that hit a reply in its middle.
+ * One reply lives from tds_reply_begin to one of the ends; one thread. */
 #ifndef SANDBOX_SQL_TDS_REPLY_H
 #define SANDBOX_SQL_TDS_REPLY_H
 
@@ -10,7 +10,8 @@
 #include "ecosystem/sandbox/sql/tds_packet.h"
 
 #define TDS_SERVER_NAME "SANDBOX"
-/* A result set whose first column has this name is not sent: its columns are the return status and the output parameters. */
+/* A result set whose first column has this name is not sent: its columns are the return status and the output
+ * parameters. */
 #define TDS_RETURN_COLUMN "__tds_return"
 
 struct tds_done {
@@ -53,7 +54,8 @@ bool tds_reply_stopped(const struct tds_reply *reply);
 void tds_reply_message(struct tds_reply *reply, int number, int severity, int state, int line, const char *text);
 void tds_reply_return_handle(struct tds_reply *reply, int32_t handle);
 
-/* The end of the message: DONE of a batch; RETURNSTATUS, RETURNVALUEs and DONEPROC of a call; or the acknowledged ATTENTION. */
+/* The end of the message: DONE of a batch; RETURNSTATUS, RETURNVALUEs and DONEPROC of a call; or the acknowledged
+ * ATTENTION. */
 void tds_reply_end_batch(struct tds_reply *reply);
 void tds_reply_end_rpc(struct tds_reply *reply);
 

@@ -1,5 +1,5 @@
-/* The answers that are no result: login accepted or refused, the reset of a connection, and the two broken answers that tests order.
- * The sink is in tds_reply.c. */
+/* The answers that are no result: login accepted or refused, the reset of a connection, and the two broken answers that
+ * tests order. The sink is in tds_reply.c. */
 #include <stdio.h>
 #include <string.h>
 #include "ecosystem/sandbox/sql/tds_reply_internal.h"

@@ -1,5 +1,5 @@
-/* The frame of an RPC message and the naming of its parameters. Types and values are read in tds_param.c, the declarations
- * in tds_defs.c; nothing is executed here. */
+/* The frame of an RPC message and the naming of its parameters. Types and values are read in tds_param.c, the
+ * declarations in tds_defs.c; nothing is executed here. */
 #include "ecosystem/sandbox/sql/tds_rpc.h"
 
 #include <stdio.h>
@@ -101,8 +101,8 @@ int tds_rpc_decode(struct tds_rpc *rpc, struct tds_reader *r, const struct tds_c
 			return err_set_number(err, ERR_PERM, "TDS", 8009, "Several procedure calls in one message are not served.");
 		if (rpc->count == TDS_PARAMS_MAX)
 			return err_set_number(err, ERR_PERM, "TDS", 8003,
-			                      "The incoming request has too many parameters. The server supports a maximum of %d parameters. "
-			                      "Reduce the number of parameters and resend the request.",
+			                      "The incoming request has too many parameters. The server supports a maximum of %d "
+			                      "parameters. Reduce the number of parameters and resend the request.",
 			                      TDS_PARAMS_MAX);
 		if (room(rpc, &cap, err) != 0)
 			return -1;
@@ -234,7 +234,8 @@ int tds_rpc_bind(struct tds_rpc *rpc, int first, const char *text, struct err *e
 	for (int i = 0; rc == 0 && i < count; i++)
 		if (!given(rpc, first, defs[i].name))
 			rc = err_set_number(err, ERR_PERM, "TDS", 8178,
-			                    "The parameterized query expects the parameter '%s', which was not supplied.", defs[i].name);
+			                    "The parameterized query expects the parameter '%s', which was not supplied.",
+			                    defs[i].name);
 	free(defs);
 	return rc;
 }

@@ -32,11 +32,12 @@ struct tds_rpc {
 int tds_skip_headers(struct tds_reader *r, struct err *err) MUSTCHECK;
 
 /* The caller releases in every case. err->number as SQL Server's (8009, 8003...). */
-int tds_rpc_decode(struct tds_rpc *rpc, struct tds_reader *r, const struct tds_collation *server, struct err *err) MUSTCHECK;
+int tds_rpc_decode(struct tds_rpc *rpc, struct tds_reader *r, const struct tds_collation *server,
+                   struct err *err) MUSTCHECK;
 void tds_rpc_release(struct tds_rpc *rpc);
 
-/* "@P1 varchar(10), @P2 int OUTPUT": the declared names and types into malloc'ed *defs (NULL when empty); known = the type is one
- * of engine.h's. Returns their number, -1 when the text is no such list or has more than TDS_PARAMS_MAX. */
+/* "@P1 varchar(10), @P2 int OUTPUT": the declared names and types into malloc'ed *defs (NULL when empty); known = the
+ * type is one of engine.h's. Returns their number, -1 when the text is no such list or has more than TDS_PARAMS_MAX. */
 struct tds_def {
 	char name[129];
 	struct sql_column column;
@@ -44,8 +45,9 @@ struct tds_def {
 };
 int tds_defs_parse(const char *text, struct tds_def **defs) MUSTCHECK;
 
-/* Gives the values from `first` on their declared names and types, so that params[first..] are ready for the engine. A value keeps
- * its own type where the declared one is of another family. -1 with 8178 (missing), 8144 (too many), 102 (bad declarations). */
+/* Gives the values from `first` on their declared names and types, so that params[first..] are ready for the engine. A
+ * value keeps its own type where the declared one is of another family. -1 with 8178 (missing), 8144 (too many), 102
+ * (bad declarations). */
 int tds_rpc_bind(struct tds_rpc *rpc, int first, const char *defs, struct err *err) MUSTCHECK;
 
 #endif

@@ -8,7 +8,8 @@
 
 struct tds_server;
 
-/* Listens on host:port (numeric address; port 0: any free one) and serves. shared is borrowed. NULL and err when it fails. */
+/* Listens on host:port (numeric address; port 0: any free one) and serves. shared is borrowed. NULL and err when it
+ * fails. */
 struct tds_server *tds_server_start(const char *host, int port, struct tds_shared *shared, struct err *err) MUSTCHECK;
 int tds_server_port(const struct tds_server *server);
 /* Drops every connection; their sessions end by themselves soon after. Thread-safe. */

@@ -1,5 +1,5 @@
-/* The states of a connection (PRELOGIN, LOGIN7, requests) and the faults ordered for a statement. Procedure calls are unpacked in
- * tds_call.c, tokens written in tds_reply.c. */
+/* The states of a connection (PRELOGIN, LOGIN7, requests) and the faults ordered for a statement. Procedure calls are
+ * unpacked in tds_call.c, tokens written in tds_reply.c. */
 #include "ecosystem/sandbox/sql/tds_session.h"
 
 #include <stdio.h>
@@ -204,7 +204,8 @@ static void batch(struct tds_session *s, const struct tds_message *message, bool
 	if (reset)
 		tds_reply_reset_done(&reply);
 	if (tds_skip_headers(&r, &err) != 0 || tds_reader_left(&r) % 2 != 0) {
-		tds_reply_message(&reply, 4002, 20, 1, 1, "The incoming tabular data stream (TDS) protocol stream is incorrect.");
+		tds_reply_message(&reply, 4002, 20, 1, 1,
+		                  "The incoming tabular data stream (TDS) protocol stream is incorrect.");
 	} else {
 		tds_get_utf16(&r, tds_reader_left(&r) / 2, &sql);
 		tds_session_execute(s, &reply, buf_text(&sql), sql.len, NULL, 0);
@@ -324,7 +325,8 @@ static int log_in(struct tds_session *s)
 	}
 	if (s->login.integrated) {
 		refuse_login(s, 18452, 14,
-		             "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.");
+		             "Login failed. The login is from an untrusted domain and cannot be used with Integrated "
+		             "authentication.");
 		return -1;
 	}
 	if (open_session(s, &err) != 0) {

@@ -1,5 +1,5 @@
-/* Result columns and values as TYPE_INFO and data. Parameters, the other direction, are in tds_param.c; dates in text form
- * in tds_date.c. */
+/* Result columns and values as TYPE_INFO and data. Parameters, the other direction, are in tds_param.c; dates in text
+ * form in tds_date.c. */
 #include "ecosystem/sandbox/sql/tds_types.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* tds_types: columns and values between engine.h and the wire: TYPE_INFO and data in both directions.
- * Out: every enum sql_type; (max) types as PLP chunks. In: the types a client may bind in an RPC (MS-TDS 2.2.5.4), without
- * sql_variant, xml, table-valued parameters and CLR types. */
+ * Out: every enum sql_type; (max) types as PLP chunks. In: the types a client may bind in an RPC (MS-TDS 2.2.5.4),
+ * without sql_variant, xml, table-valued parameters and CLR types. */
 #ifndef SANDBOX_SQL_TDS_TYPES_H
 #define SANDBOX_SQL_TDS_TYPES_H
 
@@ -12,7 +12,8 @@
 
 /* TYPE_INFO of a result column. */
 void tds_put_type(struct buf *out, const struct sql_column *column, const struct tds_collation *collation);
-/* The value as that TYPE_INFO announces it. -1 when the text is no value of the column's type (out is then in doubt). */
+/* The value as that TYPE_INFO announces it. -1 when the text is no value of the column's type (out is then in doubt).
+ * */
 int tds_put_value(struct buf *out, const struct sql_column *column, const struct sql_value *value,
                   const struct tds_collation *collation) MUSTCHECK;
 

@@ -1,5 +1,5 @@
-/* The TDS side: types in both directions, framing, login, calls, faults, and whole sessions over a socket pair with an engine of this
- * file's own (it answers a few fixed texts), so that nothing of the real engine is linked. */
+/* The TDS side: types in both directions, framing, login, calls, faults, and whole sessions over a socket pair with an
+ * engine of this file's own (it answers a few fixed texts), so that nothing of the real engine is linked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,8 +74,8 @@ static int one_int(const struct sink *sink, const char *text)
 	return sink->done(sink->arg, 1, 193, false, false);
 }
 
-int engine_execute(struct session *session, const char *sql, size_t len, const struct sql_param *params, int param_count,
-                   const struct sink *sink)
+int engine_execute(struct session *session, const char *sql, size_t len, const struct sql_param *params,
+                   int param_count, const struct sink *sink)
 {
 	(void)session;
 	(void)len;
@@ -203,8 +203,10 @@ static void bad_values_are_refused(void **state)
 		enum sql_type type;
 		const char *text;
 	} bad[] = {
-		{ SQL_INT, "x" },          { SQL_INT, "" },           { SQL_BIGINT, "9223372036854775808" }, { SQL_FLOAT, "inf" },
-		{ SQL_DECIMAL, "1.2.3" },  { SQL_DECIMAL, "." },      { SQL_MONEY, "922337203685477.5808" }, { SQL_DATE, "2023-02-29" },
+		{ SQL_INT, "x" },          { SQL_INT, "" },           { SQL_BIGINT, "9223372036854775808" },
+		{ SQL_FLOAT, "inf" },
+		{ SQL_DECIMAL, "1.2.3" },  { SQL_DECIMAL, "." },      { SQL_MONEY, "922337203685477.5808" },
+		{ SQL_DATE, "2023-02-29" },
 		{ SQL_DATE, "24.11.2026" }, { SQL_TIME, "24:00:00" }, { SQL_DATETIME2, "2026-11-24 05:61:00" },
 		{ SQL_SMALLDATETIME, "1850-01-01 00:00:00" },         { SQL_UNIQUEIDENTIFIER, "6F9619FF" },
 	};
@@ -228,7 +230,8 @@ static void bad_params_are_refused(void **state)
 		const char *bytes;
 		size_t len;
 	} bad[] = {
-		BYTES(""), BYTES("\x26"), BYTES("\x26\x03\x03\1\2\3"), BYTES("\x26\x04\x05\1\2\3\4\5"), BYTES("\x26\x08\x08\1\2"),
+		BYTES(""), BYTES("\x26"), BYTES("\x26\x03\x03\1\2\3"), BYTES("\x26\x04\x05\1\2\3\4\5"),
+		BYTES("\x26\x08\x08\1\2"),
 		BYTES("\x62\x10\0\0\0\0"),                                 /* sql_variant */
 		BYTES("\xE7\x03\0\1\2\3\4\5\x02\0ab"),                     /* odd width */
 		BYTES("\xE7\x02\0\1\2\3\4\5\x04\0abcd"),                   /* longer than declared */
@@ -279,7 +282,8 @@ static void declarations(void **state)
 	struct tds_def *defs;
 
 	(void)state;
-	assert_int_equal(tds_defs_parse("@P1 varchar(max), @p2 AS DECIMAL(10, 2) OUTPUT,@z nvarchar(400), @k dbo", &defs), 4);
+	assert_int_equal(tds_defs_parse("@P1 varchar(max), @p2 AS DECIMAL(10, 2) OUTPUT,@z nvarchar(400), @k dbo", &defs),
+	                 4);
 	assert_int_equal(defs[0].column.length, SQL_MAX_LENGTH);
 	assert_int_equal(defs[1].column.precision, 10);
 	assert_int_equal(defs[1].column.scale, 2);
@@ -576,7 +580,8 @@ static void injected(void **state)
 	static const struct {
 		const char *line;
 		int number; /* error to come, 0: the connection ends */
-	} table[] = { { "error 1222 16", 1222 }, { "cut-before", 0 }, { "cut-after", 0 }, { "cut-rows 1", 0 }, { "severe", 823 } };
+	} table[] = { { "error 1222 16", 1222 }, { "cut-before", 0 }, { "cut-after", 0 }, { "cut-rows 1", 0 },
+	            { "severe", 823 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -603,7 +608,8 @@ static void injected(void **state)
 static void malformed(void **state)
 {
 	static const uint8_t bad[][8] = {
-		{ 0x99, 1, 0, 8 }, { TDS_LOGIN7, 1, 0, 7 }, { TDS_LOGIN7, 1, 0xFF, 0xFF }, { TDS_LOGIN7, 1, 0, 8 }, { TDS_SQL_BATCH, 1, 0, 8 },
+		{ 0x99, 1, 0, 8 }, { TDS_LOGIN7, 1, 0, 7 }, { TDS_LOGIN7, 1, 0xFF, 0xFF }, { TDS_LOGIN7, 1, 0, 8 },
+		{ TDS_SQL_BATCH, 1, 0, 8 },
 	};
 	struct peer peer;
 
