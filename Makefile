@@ -104,9 +104,9 @@ all: programs unit
 
 test: ## set everything up and run all tests (the long campaigns as a sample)
 	@scripts/test.sh
-test-long: ## the long campaigns whole: soak, crash, fuzz (SEED=n)
+test-long: ## the long campaigns whole: soak with kills, fuzz (SEED=n); about half an hour
 	@scripts/test.sh --long
-check: ## layers, style, cppcheck
+check: deps-test ## layers, vendor headers, banned calls, cppcheck
 	@scripts/check.sh
 clean: ## remove what was built
 	rm -rf build

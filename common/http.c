@@ -22,7 +22,7 @@ struct http_transfer {
 	struct curl_slist *headers;
 	size_t body_taken; /* bytes of the body curl has asked for */
 	bool too_large;
-	char label[200];   /* method, scheme, host and path; neither query nor user */
+	char label[5 + HTTP_LABEL_MAX]; /* method and address */
 	char detail[CURL_ERROR_SIZE];
 };
 
@@ -135,8 +135,8 @@ static bool http_host_is_loopback(const char *host)
 	return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
-/* Checks the URL with curl's own parser, so that what is judged is what will be called. Fills transfer->label. */
-static int http_url_check(struct http_transfer *transfer, const struct http_request *request, struct err *err)
+/* curl's own parser, so that what is judged is what will be called. */
+int http_url_check(const char *text, char *label, struct err *err)
 {
 	CURLU *url = curl_url();
 	char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL;
@@ -144,7 +144,7 @@ static int http_url_check(struct http_transfer *transfer, const struct http_requ
 
 	if (url == NULL)
 		return err_set(err, ERR_TEMP, "HTTP_MEMORY", "out of memory for a URL");
-	if (curl_url_set(url, CURLUPART_URL, request->url, 0) != CURLUE_OK ||
+	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
@@ -156,8 +156,8 @@ static int http_url_check(struct http_transfer *transfer, const struct http_requ
 		err_set(err, ERR_PERM, "HTTP_URL", "%s://%s is refused: https only, http for loopback addresses", scheme, host);
 		goto out;
 	}
-	snprintf(transfer->label, sizeof(transfer->label), "%s %s://%s:%s%s", request->body != NULL ? "POST" : "GET",
-	         scheme, host, port, path);
+	if (label != NULL)
+		snprintf(label, HTTP_LABEL_MAX, "%s://%s:%s%s", scheme, host, port, path);
 	rc = 0;
 out:
 	curl_free(path);
@@ -283,7 +283,9 @@ int http_start(struct http *http, struct http_request *request, struct err *err)
 		return err_set(err, ERR_CANCELLED, "HTTP_CANCELLED", "no new request while the others are being cancelled");
 	if (transfer == NULL)
 		return err_set(err, ERR_TEMP, "HTTP_BUSY", "all %d connections are in use", http->count);
-	if (http_url_check(transfer, request, err) != 0)
+	const char *method = request->body != NULL ? "POST " : "GET ";
+	memcpy(transfer->label, method, strlen(method));
+	if (http_url_check(request->url, transfer->label + strlen(method), err) != 0)
 		return -1;
 	http_request_clear(request);
 	transfer->body_taken = 0;

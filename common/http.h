@@ -40,6 +40,12 @@ struct http_request {
 	struct buf response;      /* owned by the request; released by http after done returns */
 };
 
+#define HTTP_LABEL_MAX 256
+/* Which addresses are called at all: https, or http for loopback addresses. Judged by curl's own parser.
+ * 0 and, unless label is NULL, "scheme://host:port/path" (no user, no query) in label[HTTP_LABEL_MAX]; or -1 with
+ * HTTP_URL (PERM) or HTTP_MEMORY (TEMP). */
+int http_url_check(const char *text, char *label, struct err *err) MUSTCHECK;
+
 /* Starts a request; nothing moves before http_step. The struct must stay put until done has returned. 0, or -1 when it
  * could not be started (done is not called): HTTP_URL (PERM), HTTP_BUSY (all connections in use), HTTP_MEMORY,
  * HTTP_CANCELLED (called from done within http_cancel). */

@@ -444,6 +444,7 @@ struct ipc_client {
 	pthread_cond_t returned;
 };
 
+/* Not clock_mono_ms(): these deadlines are waited for on the kernel's clock, which tests cannot replace. */
 static int64_t ipc_mono_ms(void)
 {
 	struct timespec now;

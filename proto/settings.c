@@ -3,6 +3,7 @@
 #include "proto/settings.h"
 
 #include <string.h>
+#include "common/http.h"
 
 static const struct conf_key keys[] = {
 #define KEY(path, type, field, fallback, min, max, choices, help) \
@@ -28,9 +29,8 @@ check_shop(const struct settings *settings, size_t index, struct err *err)
 	if (strcmp(shop->region, "eu") != 0 && strcmp(shop->region, "us") != 0 && strcmp(shop->region, "global") != 0)
 		return err_set(err, ERR_PERM, "CONFIG", "shops[%zu].region: expected eu, us or global, found \"%s\"", index,
 		               shop->region);
-	if (shop->url[0] != '\0' && strncmp(shop->url, "https://", 8) != 0 && strncmp(shop->url, "http://127.", 11) != 0 &&
-	    strncmp(shop->url, "http://localhost", 16) != 0)
-		return err_set(err, ERR_PERM, "CONFIG", "shops[%zu].url: expected https:// (http only for loopback)", index);
+	if (shop->url[0] != '\0' && http_url_check(shop->url, NULL, err) != 0)
+		return err_context(err, "shops[%zu].url", index);
 	for (size_t i = 0; i < index; i++)
 		if (settings->shops[i].id == shop->id)
 			return err_set(err, ERR_PERM, "CONFIG", "shops[%zu].id: %lld is the id of shops[%zu] already", index,

@@ -23,8 +23,9 @@ run_unit() {
         return
     fi
     local program name ok bad
-    for program in $(find "build/$build/unit" -type f -executable | sort); do
-        name=${program#build/$build/unit/}
+    for name in tests/unit/*/test_*.c; do
+        name=${name#tests/unit/} name=${name%.c}
+        program=build/$build/unit/$name
         timeout "${TEST_TIMEOUT:-120}" "$program" >"$logs/out" 2>&1 </dev/null
         local status=$?
         ok=$(grep -c '^\[       OK \]' "$logs/out")
@@ -46,7 +47,8 @@ run_fuzz() {
         return
     fi
     local target
-    for target in $(find build/fuzz/fuzz -type f -executable 2>/dev/null | sort); do
+    for target in tests/fuzz/fuzz_*.c; do
+        target=build/fuzz/fuzz/$(basename "$target" .c)
         if "$target" -seed="${SEED:-1}" -max_total_time="$1" -timeout=10 -max_len=4096 -artifact_prefix=build/fuzz/ >"$logs/out" 2>&1; then
             passed=$((passed + 1))
             echo "fuzz     $(basename "$target") $(grep -o "Done.*" "$logs/out" | tail -1)"
@@ -63,7 +65,7 @@ run_unit release
 run_unit asan
 run_unit tsan
 run_fuzz "$([ -n "$long" ] && echo 300 || echo 5)"
-if scripts/check.sh --layers >"$logs/out" 2>&1; then
+if scripts/check.sh >"$logs/out" 2>&1; then
     passed=$((passed + 1))
 else
     cat "$logs/out"

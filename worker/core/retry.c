@@ -17,7 +17,9 @@ static int64_t
 wait_ms(const struct retry_policy *policy, int attempt, const struct err *err, uint64_t random)
 {
 	int64_t jitter = (int64_t)(random % ((uint64_t)ceiling_ms(policy, attempt) + 1));
-	return err->wait_ms > 0 ? err->wait_ms + jitter : jitter;
+	if (err->wait_ms <= 0)
+		return jitter;
+	return err->wait_ms > INT64_MAX - jitter ? INT64_MAX : err->wait_ms + jitter;
 }
 
 struct retry_decision

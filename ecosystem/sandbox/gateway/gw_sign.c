@@ -19,7 +19,7 @@ static int by_name(const void *a, const void *b)
 
 int gw_sign(const struct gw_value *body, const char *secret, char out[GW_SIGN_LEN + 1], struct err *err)
 {
-	const struct gw_value *members[MEMBERS_MAX];
+	const struct gw_value *members[MEMBERS_MAX] = { NULL };
 	uint8_t digest[MD5_DIGEST_SIZE];
 	struct md5_ctx md5;
 	struct buf text;

@@ -67,6 +67,7 @@ asked_wait_is_honoured(void **state)
 	assert_int_equal(decide(ERR_TEMP, 1, 7000, 300).wait_ms, 7300);
 	assert_int_equal(decide(ERR_HOLD, 1, 60000, 0).wait_ms, 60000);
 	assert_int_equal(decide(ERR_TEMP, 3, 7000, 0).verdict, RETRY_GIVE_UP);
+	assert_true(decide(ERR_TEMP, 1, INT64_MAX, 1000).wait_ms == INT64_MAX);
 }
 
 int

@@ -84,6 +84,7 @@ wrong_settings_are_named(void **state)
 		{ DATABASE, "shop" },
 		{ DATABASE "shops:\n" SHOP("1") SHOP("1"), "shops[1].id" },
 		{ DATABASE "shops:\n" SHOP("1") "    url: http://example.org/\n", "url" },
+		{ DATABASE "shops:\n" SHOP("1") "    url: http://127.example.org/\n", "shops[0].url" },
 		{ DATABASE "shops:\n" SHOP("1") "    region: mars\n", "region" },
 		{ DATABASE "  serverr: x\nshops:\n" SHOP("1"), "serverr" },
 		{ "database:\n  server: x\n  user: y\nshops:\n" SHOP("1"), "database.password" },
