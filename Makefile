@@ -104,7 +104,7 @@ all: programs unit
 
 test: ## set everything up and run all tests (the long campaigns as a sample)
 	@scripts/test.sh
-test-long: ## the long campaigns whole: soak with kills, fuzz (SEED=n); about half an hour
+test-long: ## the long campaigns whole: soak with kills, fuzz (SEED=n)
 	@scripts/test.sh --long
 check: deps-test ## layers, vendor headers, banned calls, cppcheck
 	@scripts/check.sh
