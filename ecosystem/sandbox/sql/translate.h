@@ -5,11 +5,9 @@
 #define SANDBOX_SQL_TRANSLATE_H
 
 #include "ecosystem/sandbox/sql/ast.h"
+#include "ecosystem/sandbox/sql/catalog.h"
 #include "ecosystem/sandbox/sql/sqlerror.h"
 #include "ecosystem/sandbox/sql/xtype.h"
-
-struct catalog;
-struct cat_table;
 
 /* A variable or parameter as the interpreter keeps it: bound as ?slot. */
 struct tr_variable {
@@ -29,80 +27,87 @@ const struct tr_function *session_function(const char *upper_name);
 
 struct tr_host {
 	void *arg;
-	struct catalog *catalog;
-	const char *database; /* current one: unqualified names, collation of literals and variables */
+	struct catalog *catalog; /* its current database gives the collation of literals and variables */
 	/* false = not declared (137) */
 	bool (*variable)(void *arg, const char *name, struct tr_variable *out);
-	/* SET IDENTITY_INSERT is ON for the table */
-	bool (*identity_insert)(void *arg, const struct cat_table *table);
-	/* inserted and deleted inside a trigger; NULL = no such. May be NULL. */
-	const struct cat_table *(*pseudo_table)(void *arg, const char *name);
+	/* SET IDENTITY_INSERT is ON for the table; NULL = never */
+	bool (*identity_insert)(void *arg, const struct object *table);
+	/* For triggers: temporary objects with the columns of the target that are to get the inserted and the deleted rows. NULL = none. */
+	const struct object *capture_inserted, *capture_deleted;
 };
 
 enum tr_step_kind {
-	TR_RUN,   /* no rows */
-	TR_COUNT, /* no rows; sqlite3_changes() is the statement's row count */
-	TR_ROWS,  /* its rows are the result, or go into variables or into `into` */
+	TR_RUN,  /* no rows; when `counts`, sqlite3_changes() is the statement's row count */
+	TR_ROWS, /* its rows are the result, or go into variables, or to the feeds; when `counts`, their number is the row count */
 };
 
 struct tr_step {
 	enum tr_step_kind kind;
 	const char *sql;
-	bool counts; /* TR_ROWS: the number of rows is the statement's row count */
+	bool counts;
 };
 
-struct tr_table_use {
-	const struct cat_table *table;
-	bool nolock, update_lock, hold_lock, write;
+/* Run once for each row of the TR_ROWS step, after all of them were read: row value first + i bound as ?(into_first + i). */
+struct tr_feed {
+	const char *sql;
+	int first, count, into_first;
+};
+
+/* One mention of a table or view, for permissions and locks. */
+struct tr_use {
+	const struct object *object;
+	char kind; /* S, I, U, D */
+	bool nolock, update_lock, hold_lock, through_view;
 };
 
 #define TR_STEPS_MAX 6
+#define TR_FEEDS_MAX 3
 
 struct tr_result {
-	struct tr_step steps[TR_STEPS_MAX]; /* run in this order; `before` ones are cheap */
+	struct tr_step steps[TR_STEPS_MAX]; /* run in this order; at most one TR_ROWS */
 	int step_count;
-	/* Result set of the TR_ROWS step; column_count 0: the rows are not sent. */
+	/* Result set of the TR_ROWS step: its first column_count values. 0: the rows are not sent. */
 	struct sql_column *columns;
+	const char **collations; /* of the char columns, for SELECT INTO */
 	int column_count;
-	/* SELECT @x = ... or UPDATE ... SET @x = ...: value i of each row of the TR_ROWS step goes to slot assign[i] (the last row wins). */
+	/* SELECT @x = ... or UPDATE ... SET @x = ...: value i of each row of the TR_ROWS step goes to slot assign[i], already of its type. */
 	const int *assign;
 	int assign_count;
-	/* OUTPUT ... INTO and INSERT of rows kept back: run once for each row of the TR_ROWS step, after all of them were read; row value i bound as
-	 * ?(into_first + i). */
-	const char *into;
-	int into_first;
-	/* SELECT ... INTO: the new table's name and columns; `into` is then NULL: the interpreter creates the table, then
-	 * inserts the rows (all columns in order). */
+	struct tr_feed feeds[TR_FEEDS_MAX]; /* OUTPUT ... INTO, captured rows of triggers */
+	int feed_count;
+	/* SELECT ... INTO: the interpreter creates this table from columns, then runs "INSERT INTO t(c1, ...) <sql of the TR_ROWS step>". */
 	const struct name *into_table;
-	const struct cat_table *target; /* table that is written */
-	struct tr_table_use *tables;    /* every base table, for the locks */
-	int table_count;
+	const struct object *target; /* table that is written */
+	struct tr_use *uses;
+	int use_count;
 	int command; /* as in engine.h's done: 193, 195, 196, 197 */
 };
 
 /* S_SELECT, S_INSERT (not with EXEC: see translate_insert_rows), S_UPDATE, S_DELETE. -1 with the first error. */
 int translate_statement(struct arena *arena, const struct tr_host *host, const struct stmt *stmt, struct tr_result *out,
                         struct sqlerror *error) MUSTCHECK;
-/* INSERT t(..) EXEC ..: `out->into` takes the row values ?1.. of the given types. */
+/* INSERT t(..) EXEC ..: gives one feed that takes the row values of the given types (no steps). 213 when the number does not fit. */
 int translate_insert_rows(struct arena *arena, const struct tr_host *host, const struct stmt *stmt,
                           const struct sql_column *columns, int count, struct tr_result *out, struct sqlerror *error) MUSTCHECK;
 /* "SELECT <expr>" with the value converted as an assignment to a variable of type `target` does it (char kinds are cut silently);
- * target NULL: the type of the expression itself, told in *type. type and tables (subqueries) may be NULL. */
+ * target NULL: the type of the expression itself, told in *type. type and uses (of subqueries; appended) may be NULL. */
 const char *translate_value(struct arena *arena, const struct tr_host *host, const struct expr *expr,
-                            const struct xtype *target, struct xtype *type, struct tr_result *tables,
+                            const struct xtype *target, struct xtype *type, struct tr_result *uses,
                             struct sqlerror *error) MUSTCHECK;
 /* "SELECT 1 or 0" for IF and WHILE. */
 const char *translate_condition(struct arena *arena, const struct tr_host *host, const struct expr *condition,
-                                struct tr_result *tables, struct sqlerror *error) MUSTCHECK;
-/* A CHECK condition over the columns of `table`, as a SQLite expression with the columns written NEW."c"; true for UNKNOWN too
- * ("NOT (x)" raises rightly, as a trigger's WHEN takes NULL for false). */
-const char *translate_check(struct arena *arena, const struct tr_host *host, const struct cat_table *table,
-                            const struct expr *condition, struct sqlerror *error) MUSTCHECK;
-/* A DEFAULT (or any constant expression) as a SQLite expression of the column's type, e.g. for ALTER TABLE ADD ... DEFAULT. */
-const char *translate_default(struct arena *arena, const struct tr_host *host, const struct cat_table *table, int column,
+                                struct tr_result *uses, struct sqlerror *error) MUSTCHECK;
+/* An expression over the columns of one table for CHECK, filtered indexes and computed columns: SQLite text with the columns as
+ * <prefix>c<N> (prefix "", "NEW."). Deterministic functions only. type may be NULL. */
+const char *translate_table_expr(struct arena *arena, const struct tr_host *host, const struct object *table, const char *prefix,
+                                 const struct expr *expr, bool condition, struct xtype *type, struct sqlerror *error) MUSTCHECK;
+/* The DEFAULT of a column (NULL without one) as a SQLite expression of the column's type, for ALTER TABLE ADD. */
+const char *translate_default(struct arena *arena, const struct tr_host *host, const struct object *table, int column,
                               struct sqlerror *error) MUSTCHECK;
-/* The columns a query gives, for CREATE VIEW and SELECT INTO. */
-int translate_describe(struct arena *arena, const struct tr_host *host, const struct select *select,
-                       struct xtype **types, const char ***names, int *count, struct sqlerror *error) MUSTCHECK;
+/* The columns a query gives, for CREATE VIEW; `from` = the view itself or NULL. */
+int translate_describe(struct arena *arena, const struct tr_host *host, const struct object *from, const struct select *select,
+                       struct sql_column **columns, const char ***collations, int *count, struct sqlerror *error) MUSTCHECK;
+/* A catalogue column's type; the collation is borrowed from it. */
+struct xtype xtype_of_column(const struct column *column);
 
 #endif
