@@ -32,6 +32,10 @@ static const char *const gate_names[] = {
 #define GATE(id, name) [id] = name,
 #include "proto/messages.def"
 };
+static const char *const item_outcome_names[] = {
+#define ITEM_OUTCOME(id, name, help) [id] = name,
+#include "proto/messages.def"
+};
 
 enum field_kind { STRING, INT, BOOL, OBJECT };
 static const struct field {
@@ -124,6 +128,25 @@ gate_parse(const char *name, enum gate *gate)
 	for (size_t i = 0; i < COUNT(gate_names); i++) {
 		if (strcmp(gate_names[i], name) == 0) {
 			*gate = (enum gate)i;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+const char *
+item_outcome_name(enum item_outcome outcome)
+{
+	assert(outcome < ITEM_OUTCOME_COUNT);
+	return item_outcome_names[outcome];
+}
+
+int
+item_outcome_parse(const char *name, enum item_outcome *outcome)
+{
+	for (size_t i = 0; i < COUNT(item_outcome_names); i++) {
+		if (strcmp(item_outcome_names[i], name) == 0) {
+			*outcome = (enum item_outcome)i;
 			return 0;
 		}
 	}

@@ -43,6 +43,11 @@ enum gate {
 #include "proto/messages.def"
 	GATE_COUNT
 };
+enum item_outcome {
+#define ITEM_OUTCOME(id, name, help) id,
+#include "proto/messages.def"
+	ITEM_OUTCOME_COUNT
+};
 
 const char *proto_command_name(enum proto_command command);
 const char *proto_event_name(enum proto_event event);
@@ -54,6 +59,8 @@ int proto_error_parse(const char *name, enum proto_error *code);
 int proto_error_http(enum proto_error code);
 const char *gate_name(enum gate gate);
 int gate_parse(const char *name, enum gate *gate);
+const char *item_outcome_name(enum item_outcome outcome);
+int item_outcome_parse(const char *name, enum item_outcome *outcome);
 
 /* --- requests --- */
 struct proto_request {

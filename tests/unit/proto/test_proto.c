@@ -148,6 +148,11 @@ names_go_both_ways(void **state)
 		assert_int_equal(gate_parse(gate_name((enum gate)i), &back), 0);
 		assert_int_equal(back, i);
 	}
+	for (int i = 0; i < ITEM_OUTCOME_COUNT; i++) {
+		enum item_outcome back;
+		assert_int_equal(item_outcome_parse(item_outcome_name((enum item_outcome)i), &back), 0);
+		assert_int_equal(back, i);
+	}
 	enum run_state ignored;
 	assert_int_equal(run_state_parse("done", &ignored), -1);
 	assert_true(run_state_terminal(RUN_PARTIAL));

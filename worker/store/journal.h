@@ -1,0 +1,157 @@
+/* journal: runs, events (log lines and state changes), item results, plans, gates and idempotency keys in one SQLite file (WAL).
+ * One writer thread numbers events, commits in groups with full synchronisation and only then hands them to `publish`; a number
+ * that was handed out is never used again. Readers use connections of their own and hold no snapshot longer than one call.
+ * Everything may be called from any thread. Functions that write (..., struct err *) return once their commit is on disk. */
+#ifndef WORKER_STORE_JOURNAL_H
+#define WORKER_STORE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "proto/proto.h"
+
+#define JOURNAL_ID_MAX 40
+#define RUN_ID_MAX 64      /* "<job>.<shop>.<12 digits>", sorts by age within a job and shop */
+#define JOB_ID_MAX 33
+#define RUN_KEY_MAX 101
+#define RUN_TRIGGER_MAX 41
+#define RUN_STEP_MAX 32
+
+struct journal;
+
+/* A committed group, in order; texts borrowed for the call. Called on the writer thread, and with count 0 every second
+ * (heartbeat). events_json: the elements as protocol.md shows them, comma separated. */
+struct journal_group {
+	int64_t first, last, count;
+	const char *events_json;
+};
+
+struct journal_config {
+	const char *path;          /* journal.db; created 0600 with a new identity */
+	const char *boot;          /* id of this process's life, for nobody but the log */
+	void (*publish)(const struct journal_group *group, void *arg); /* may be NULL; must not block */
+	void *publish_arg;
+	int64_t queue_max;         /* log lines that may wait for the writer before journal_log blocks */
+	int64_t free_floor_bytes;  /* below this free space journal_healthy says no; 0 = never */
+};
+
+/* Opens, checks (a newer schema is refused with both versions, a damaged file is refused, never replaced) and starts the writer.
+ * A second process on the same file is refused. PERM: JOURNAL_SCHEMA, JOURNAL_DAMAGED, JOURNAL_IN_USE, JOURNAL_PATH. */
+struct journal *journal_open(const struct journal_config *config, struct err *err) MUSTCHECK;
+/* Writes what waits, stops the writer, closes. */
+void journal_close(struct journal *journal);
+const char *journal_identity(const struct journal *journal);
+int64_t journal_last(const struct journal *journal); /* last committed number, 0 = none */
+/* 0, or -1 (TEMP JOURNAL_DISK) when the disk is too full or the last commit failed: start no new work. */
+int journal_healthy(struct journal *journal, struct err *err) MUSTCHECK;
+
+/* --- log lines --- */
+/* Queues one line; blocks only while the queue is full. Never fails for the caller. shop 0 = none. */
+void journal_log(struct journal *journal, const struct log_line *line, int64_t shop);
+/* Returns once everything logged before is committed (or the commit failed). */
+void journal_flush(struct journal *journal);
+
+/* --- runs --- */
+struct run_record {
+	char id[RUN_ID_MAX];
+	char job[JOB_ID_MAX];
+	int64_t shop;
+	char trigger[RUN_TRIGGER_MAX]; /* "manual", "schedule", "recovery" */
+	char key[RUN_KEY_MAX];         /* idempotency key, "" = none */
+	char *params;                  /* JSON object text; heap */
+	enum run_state state;
+	int attempt;                   /* attempts begun */
+	int64_t created_ms, queued_ms, started_ms, finished_ms; /* 0 = not yet; started of the last attempt */
+	int64_t not_before_ms;         /* RETRY and HELD: when it is looked at again */
+	int64_t duration_ms;           /* of the last attempt, -1 = none yet */
+	int64_t deadline_ms;           /* wall clock, 0 = none */
+	bool cancel;                   /* asked for */
+	char step[RUN_STEP_MAX];
+	int64_t steps_done, steps_total, items_done, items_total;
+	int64_t seen, changed, failed, skipped;
+	enum err_class error_class;
+	char error_code[ERR_CODE_MAX];
+	char error_text[ERR_TEXT_MAX];
+	char *result;                  /* JSON object text or NULL; heap */
+};
+void run_record_release(struct run_record *run);
+
+/* Assigns run->id, stores the run (state QUEUED) and its event. 0 new; 1 when a run with the same job, shop and key younger than a day exists: run
+ * is replaced by that one (same params), or -1 with PERM KEY_REUSED when its params differ. */
+int journal_run_add(struct journal *journal, struct run_record *run, struct err *err) MUSTCHECK;
+/* Stores every field of run but id, job, shop, params, key, and an event (EVENT_RUN) with `text`. The move must be legal
+ * (run_state_may in store's table); an illegal one is a bug and aborts. */
+int journal_run_move(struct journal *journal, const struct run_record *run, enum run_state from, const char *text,
+                     struct err *err) MUSTCHECK;
+/* Progress fields only (step, steps, items, counters); no event, may be merged with the next commit, does not wait. */
+void journal_run_progress(struct journal *journal, const struct run_record *run);
+/* Copies one run; caller releases. 1 found, 0 unknown, -1 error. */
+int journal_run_get(struct journal *journal, const char *id, struct run_record *run, struct err *err) MUSTCHECK;
+/* Newest first. before = "" from the newest, else the id after which to go on; job/state NULL = all. each returns false to stop. */
+struct run_filter {
+	const char *job; /* NULL = any */
+	int64_t shop;    /* 0 = any */
+	int state;       /* enum run_state, -1 = any */
+	const char *before;
+	int64_t limit;
+};
+int journal_run_list(struct journal *journal, const struct run_filter *filter,
+                     bool (*each)(const struct run_record *run, void *arg), void *arg, struct err *err) MUSTCHECK;
+/* All runs not over, oldest first. */
+int journal_run_unfinished(struct journal *journal, bool (*each)(const struct run_record *run, void *arg), void *arg,
+                           struct err *err) MUSTCHECK;
+bool run_state_may(enum run_state from, enum run_state to);
+
+/* Figures over the finished runs of a job in the last `span_ms`. */
+struct run_kpi {
+	int64_t runs, success, partial, failed, cancelled, retries;
+	int64_t average_ms, max_ms, p50_ms, p95_ms, p99_ms; /* 0 with no runs */
+	char last_error[ERR_TEXT_MAX];
+};
+int journal_run_kpi(struct journal *journal, const char *job, int64_t span_ms, struct run_kpi *kpi, struct err *err) MUSTCHECK;
+
+/* --- item results and plans --- */
+struct item_record {
+	int64_t n;                 /* set when reading: order within the run, from 1 */
+	const char *sku;           /* the text SKU */
+	int64_t sku_id, goods_id;  /* 0 = none */
+	bool has_from, has_to;
+	int64_t from, to;          /* known at TEMU before, wanted */
+	enum item_outcome outcome;
+	const char *reason;        /* short word for machines: "delta", "new", "unknown", "inactive" ... */
+	const char *code;          /* TEMU_150013002, "" */
+	const char *request_id;    /* TEMU's, "" */
+	const char *text;          /* for people, "" */
+	const char *detail;        /* JSON object text or NULL */
+};
+int journal_items_add(struct journal *journal, const char *run_id, const struct item_record *items, size_t count,
+                      struct err *err) MUSTCHECK;
+/* Sets outcome, code, request id and text of items by their sku_id (the last row of that sku_id in the run): a PLANNED row becomes
+ * PUSHED, REFUSED or UNKNOWN. Rows that do not exist are added. */
+int journal_items_judge(struct journal *journal, const char *run_id, const struct item_record *items, size_t count,
+                        struct err *err) MUSTCHECK;
+/* outcome -1 = any; after = 0 from the start. Borrowed texts for the call of each. */
+int journal_items_list(struct journal *journal, const char *run_id, int outcome, int64_t after, int64_t limit,
+                       bool (*each)(const struct item_record *item, void *arg), void *arg, struct err *err) MUSTCHECK;
+
+/* --- events --- */
+/* Appends event objects (comma separated) from number `from` to `to` (0 = newest) into out, at most max bytes (at least one
+ * event if there is one); run_id "" = all. *first, *last: numbers examined; *more: there is more. Numbers are dense. */
+struct event_page {
+	int64_t first, last, count;
+	bool more;
+};
+int journal_events(struct journal *journal, int64_t from, int64_t to, const char *run_id, size_t max, struct buf *out,
+                   struct event_page *page, struct err *err) MUSTCHECK;
+
+/* --- gates --- */
+/* The stored gate of a shop, GATE_OFF when never set. Cheap (cached), never blocks on disk. */
+enum gate journal_gate(struct journal *journal, int64_t shop);
+/* Stores it with an audit event "off -> stock: reason (who)". *was may be NULL. */
+int journal_gate_set(struct journal *journal, int64_t shop, enum gate gate, const char *reason, const char *who,
+                     enum gate *was, struct err *err) MUSTCHECK;
+
+#endif
