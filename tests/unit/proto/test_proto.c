@@ -75,9 +75,9 @@ limits_hold(void **state)
 	char message[200];
 	enum proto_error code;
 	struct err err = ERR_INIT;
-	snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"%040d\"}}", 0);
+	snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"%063d\"}}", 0);
 	assert_int_equal(decode(message, &code, &err), 0);
-	snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"%041d\"}}", 0);
+	snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"%064d\"}}", 0);
 	assert_int_equal(decode(message, &code, &err), -1);
 }
 
