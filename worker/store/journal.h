@@ -64,6 +64,7 @@ struct run_record {
 	char *params;                  /* JSON object text; heap */
 	enum run_state state;
 	int attempt;                   /* attempts begun */
+	int rescues;                   /* times the run was found RUNNING at a start, that is: after a kill; journal_run_move stores it */
 	int64_t created_ms, queued_ms, started_ms, finished_ms; /* 0 = not yet; started of the last attempt */
 	int64_t not_before_ms;         /* RETRY and HELD: when it is looked at again */
 	int64_t duration_ms;           /* of the last attempt, -1 = none yet */
@@ -103,6 +104,8 @@ int journal_run_list(struct journal *journal, const struct run_filter *filter,
 /* All runs not over, oldest first. */
 int journal_run_unfinished(struct journal *journal, bool (*each)(const struct run_record *run, void *arg), void *arg,
                            struct err *err) MUSTCHECK;
+/* The drawing of protocol.md. Also RUNNING to itself (a cancel was asked for: its mark is stored, with an event), and from every
+ * state that is not over to CANCELLED and FAILED (a run whose job is not known any more, one that killed its worker too often). */
 bool run_state_may(enum run_state from, enum run_state to);
 
 /* Figures over the finished runs of a job in the last `span_ms`. */

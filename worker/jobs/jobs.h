@@ -1,0 +1,26 @@
+/* jobs: the table of job types, and what they work with (database pool, TEMU clients). worker/main.c is the only caller. */
+#ifndef WORKER_JOBS_JOBS_H
+#define WORKER_JOBS_JOBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "common/buf.h"
+#include "common/err.h"
+#include "proto/settings.h"
+#include "worker/core/job.h"
+#include "worker/store/journal.h"
+
+/* Every job type; lives for ever. */
+const struct job_type *const *jobs_table(size_t *count);
+
+/* What every job's begin gets as env. Does not connect: the daemon starts and answers while SQL Server is down. settings and journal are
+ * borrowed until jobs_env_free. NULL with err on failure. Free after all runs have ended. */
+void *jobs_env_new(const struct settings *settings, struct journal *journal, struct err *err) MUSTCHECK;
+void jobs_env_free(void *env);
+/* Adds members to the open JSON object of pool_stats: "pool":{...},"rates":[...]. Any thread, does not wait. */
+void jobs_env_stats(void *env, struct buf *out);
+
+/* Brings the own database to this release's schema (worker/db); plan_only prints what would be done to standard output. Blocks. */
+int schema_migrate(const struct settings *settings, bool plan_only, struct err *err) MUSTCHECK;
+
+#endif
