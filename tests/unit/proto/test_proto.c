@@ -159,11 +159,28 @@ names_go_both_ways(void **state)
 	assert_false(run_state_terminal(RUN_INTERRUPTED));
 }
 
+/* What temu-api answers when the fault lies with the request itself. */
+static void
+codes_have_their_http_status(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int http;
+	} cases[] = { { "FORBIDDEN", 403 }, { "REQUEST_TIMEOUT", 408 }, { "LENGTH_REQUIRED", 411 },
+		          { "UNSUPPORTED_MEDIA_TYPE", 415 }, { "UPGRADE_REQUIRED", 426 }, { "WORKERS_DOWN", 503 } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum proto_error code;
+		assert_int_equal(proto_error_parse(cases[i].name, &code), 0);
+		assert_int_equal(proto_error_http(code), cases[i].http);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(request_round_trip), cmocka_unit_test(requests_are_refused),
+		cmocka_unit_test(codes_have_their_http_status), cmocka_unit_test(request_round_trip), cmocka_unit_test(requests_are_refused),
 		cmocka_unit_test(limits_hold),        cmocka_unit_test(reply_round_trip),
 		cmocka_unit_test(batches_must_fit_their_numbers), cmocka_unit_test(names_go_both_ways),
 	};
