@@ -161,20 +161,30 @@ struct column_def {
 	const char *collation;
 	const char *default_text, *default_name;
 	struct expr *default_expr;
+	const char *computed_text; /* AS (...) */
+	struct expr *computed_expr;
+	bool output; /* parameters */
+	struct constraint_def *check; /* written beside the column, NULL = none */
+	struct constraint_def *reference;
+	bool with_values;
+	const char *key_name; /* of PRIMARY KEY or UNIQUE written beside the column */
+	bool nonclustered;
 };
 
-enum constraint_kind { C_PRIMARY = 'P', C_UNIQUE = 'U', C_FOREIGN = 'F', C_CHECK = 'C', C_DEFAULT = 'D' };
+enum constraint_kind { C_PRIMARY = 'P', C_UNIQUE = 'U', C_FOREIGN = 'F', C_CHECK = 'C', C_DEFAULT = 'D', C_INDEX = 'I' };
 
 struct constraint_def {
 	enum constraint_kind kind;
 	const char *name;
 	int line;
 	const char **columns;
+	bool *desc; /* one for each of columns; indexes and keys */
 	int column_count;
 	struct name ref;
-	const char **ref_columns;
+	const char **ref_columns; /* indexes: INCLUDE */
 	int ref_count;
-	bool cascade, set_null, clustered;
+	bool cascade, set_null, clustered, nonclustered, unique, no_check;
+	bool update_cascade;
 	const char *text; /* CHECK or DEFAULT expression as written */
 	struct expr *expr;
 };
@@ -183,8 +193,8 @@ enum stmt_kind {
 	S_SELECT, S_INSERT, S_UPDATE, S_DELETE, S_DECLARE, S_SET_VAR, S_SET_OPTION, S_IF, S_WHILE, S_BLOCK, S_TRY,
 	S_BREAK, S_CONTINUE, S_RETURN, S_PRINT, S_RAISERROR, S_THROW, S_EXEC, S_EXEC_TEXT, S_USE, S_BEGIN_TRAN, S_COMMIT,
 	S_ROLLBACK, S_SAVE, S_WAITFOR, S_CREATE_DATABASE, S_ALTER_DATABASE, S_DROP_DATABASE, S_CREATE_SCHEMA,
-	S_CREATE_TABLE, S_ALTER_ADD, S_ALTER_DROP, S_ALTER_COLUMN, S_CREATE_INDEX, S_CREATE_VIEW, S_CREATE_TRIGGER,
-	S_DROP, S_CREATE_LOGIN, S_CREATE_USER, S_GRANT, S_ROLE_MEMBER, S_TRUNCATE, S_NOTHING, S_CREATE_PROCEDURE, S_KILL,
+	S_CREATE_TABLE, S_ALTER_ADD, S_ALTER_DROP, S_ALTER_COLUMN, S_ALTER_TRIGGERS, S_CREATE_INDEX, S_CREATE_VIEW, S_CREATE_TRIGGER,
+	S_DROP, S_CREATE_LOGIN, S_CREATE_USER, S_CREATE_ROLE, S_GRANT, S_ROLE_MEMBER, S_TRUNCATE, S_NOTHING, S_CREATE_PROCEDURE, S_KILL,
 };
 
 struct assignment {
@@ -205,6 +215,8 @@ struct stmt {
 	int line;
 	size_t begin, end; /* bytes of the batch: source of views and procedures */
 	struct name name, name2;
+	struct name *names; /* DROP: all of them */
+	int name_count;
 	const char *text, *text2;
 	bool flag, flag2; /* IF EXISTS, UNIQUE, DENY ... as the kind says */
 	struct expr *expr;
@@ -233,6 +245,9 @@ struct stmt {
 	struct stmt *body, *other, *next;
 	struct cte *ctes;
 	int cte_count;
+	int module_at; /* token after CREATE of a module */
+	void *plan; /* the interpreter's translation, kept for loops */
+	int64_t plan_version;
 };
 
 #endif

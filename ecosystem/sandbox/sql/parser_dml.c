@@ -15,7 +15,7 @@ static void target_hints(struct parser *p) {
 		return;
 	p->at += 2;
 	do
-		parser_ident(p);
+		parser_word(p);
 	while (parser_accept(p, ","));
 	parser_expect(p, ")");
 }

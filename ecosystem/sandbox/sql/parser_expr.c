@@ -2,7 +2,6 @@
  * each grammar position asks for one of them, as T-SQL has no boolean value. */
 #include "ecosystem/sandbox/sql/parser_internal.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -123,11 +122,8 @@ static struct expr *cast_expr(struct parser *p) {
 
 static struct expr *call(struct parser *p) {
 	struct expr *e = parser_new_expr(p, E_CALL);
-	char *upper = arena_dup(p->arena, parser_peek(p, 0)->text, parser_peek(p, 0)->len);
-	for (char *c = upper; *c; c++)
-		*c = (char)toupper((unsigned char)*c);
+	const char *upper = parser_upper(p, parser_word(p));
 	e->text = upper;
-	p->at++;
 	parser_expect(p, "(");
 	if (parser_accept(p, "*")) {
 		e->star = true;
@@ -181,6 +177,13 @@ static struct expr *literal(struct parser *p, enum expr_kind kind) {
 	return e;
 }
 
+/* A function that is called without brackets. */
+static struct expr *niladic(struct parser *p) {
+	struct expr *e = parser_new_expr(p, E_CALL);
+	e->text = parser_upper(p, parser_word(p));
+	return e;
+}
+
 static struct expr *primary(struct parser *p) {
 	switch (parser_peek(p, 0)->kind) {
 	case T_INTEGER:
@@ -212,11 +215,15 @@ static struct expr *primary(struct parser *p) {
 			return literal(p, E_DEFAULT);
 		if (parser_is(p, "CASE"))
 			return case_expr(p);
+		if (parser_is(p, "CURRENT_TIMESTAMP") || parser_is(p, "CURRENT_USER") || parser_is(p, "SESSION_USER") ||
+		    parser_is(p, "SYSTEM_USER") || parser_is(p, "USER"))
+			return niladic(p);
 		if (!parser_is_at(p, 1, "("))
 			return column(p);
 		if (parser_is(p, "CAST") || parser_is(p, "CONVERT") || parser_is(p, "TRY_CAST") || parser_is(p, "TRY_CONVERT"))
 			return cast_expr(p);
-		if (parser_is_ident(p) || parser_is(p, "LEFT") || parser_is(p, "RIGHT") || parser_is(p, "NULLIF"))
+		if (parser_is_ident(p) || parser_is(p, "LEFT") || parser_is(p, "RIGHT") || parser_is(p, "NULLIF") ||
+		    parser_is(p, "COALESCE"))
 			return call(p);
 		break;
 	case T_END:

@@ -49,6 +49,20 @@ struct from *parser_from(struct parser *p);
 struct select_item *parser_items(struct parser *p, int *count, bool in_output);
 struct expr ***parser_rows(struct parser *p, int *count);
 
+/* Copies the items of a list into one array. */
+void *parser_flatten(struct parser *p, const struct vec *list, size_t size);
+const char *parser_upper(struct parser *p, const char *text);
+/* The batch's text from token `first` up to the last one read. */
+const char *parser_text_since(struct parser *p, int first);
+const char *parser_variable(struct parser *p);
+/* Any word, keyword or not. */
+const char *parser_word(struct parser *p);
+/* A word that begins a statement stands here. */
+bool parser_statement_follows(const struct parser *p);
+/* Definitions of a table or, after ADD, of its parts: "a int, CONSTRAINT ..." up to the closing bracket or the end. */
+void parser_table_parts(struct parser *p, struct stmt *s);
+struct column_def *parser_parameter_list(struct parser *p, int *count);
+
 struct stmt *parser_stmt_new(struct parser *p, enum stmt_kind kind);
 struct stmt *parser_statement(struct parser *p);
 /* A body up to the end of the batch (procedures, triggers). */
@@ -57,7 +71,8 @@ struct stmt *parser_create(struct parser *p);
 struct stmt *parser_alter(struct parser *p);
 struct stmt *parser_drop(struct parser *p);
 struct stmt *parser_grant(struct parser *p);
-struct column_def *parser_table_body(struct parser *p, struct stmt *s);
+struct stmt *parser_index(struct parser *p, struct stmt *s);
+void parser_table_body(struct parser *p, struct stmt *s);
 struct stmt *parser_insert(struct parser *p);
 struct stmt *parser_update(struct parser *p);
 struct stmt *parser_delete(struct parser *p);

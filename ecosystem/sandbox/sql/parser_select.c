@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-static void *flatten(struct parser *p, const struct vec *list, size_t size) {
+void *parser_flatten(struct parser *p, const struct vec *list, size_t size) {
 	char *out = arena_alloc(p->arena, size * (size_t)(list->count ? list->count : 1));
 	for (int i = 0; i < list->count; i++)
 		memcpy(out + size * (size_t)i, list->at[i], size);
@@ -48,7 +48,7 @@ static void hints(struct parser *p, struct from *f) {
 		return;
 	p->at += 2;
 	do {
-		const char *hint = parser_ident(p);
+		const char *hint = parser_word(p);
 		if (strcasecmp(hint, "NOLOCK") == 0 || strcasecmp(hint, "READUNCOMMITTED") == 0)
 			f->nolock = true;
 		else if (strcasecmp(hint, "UPDLOCK") == 0 || strcasecmp(hint, "XLOCK") == 0 || strcasecmp(hint, "TABLOCKX") == 0)
@@ -84,7 +84,7 @@ static void json_columns(struct parser *p, struct from *f) {
 		vec_add(p->arena, &list, c);
 	} while (parser_accept(p, ","));
 	parser_expect(p, ")");
-	f->json_columns = flatten(p, &list, sizeof(struct json_column));
+	f->json_columns = parser_flatten(p, &list, sizeof(struct json_column));
 	f->json_count = list.count;
 	f->json_with = true;
 }
@@ -219,7 +219,7 @@ struct select_item *parser_items(struct parser *p, int *count, bool in_output) {
 		vec_add(p->arena, &list, item);
 	} while (parser_accept(p, ","));
 	*count = list.count;
-	return flatten(p, &list, sizeof(struct select_item));
+	return parser_flatten(p, &list, sizeof(struct select_item));
 }
 
 static void select_body(struct parser *p, struct select *s) {
@@ -324,7 +324,7 @@ struct cte *parser_with(struct parser *p, int *count) {
 		vec_add(p->arena, &list, c);
 	} while (parser_accept(p, ","));
 	*count = list.count;
-	return flatten(p, &list, sizeof(struct cte));
+	return parser_flatten(p, &list, sizeof(struct cte));
 }
 
 struct select *parser_select(struct parser *p) {
