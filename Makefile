@@ -34,6 +34,17 @@ $(call room_lib,$(1)): $(patsubst %.c,$(B)/%.o,$(call room_sources,$(1)))
 endef
 $(foreach r,$(ROOMS),$(eval $(call ROOM_RULE,$(r))))
 
+# The own schema travels inside the binary.
+SCHEMA := $(sort $(wildcard ecosystem/schema/*.sql))
+$(B)/gen/schema_files.c: $(SCHEMA) scripts/embed-schema.sh
+	@mkdir -p $(@D)
+	scripts/embed-schema.sh $(SCHEMA) >$@.new && mv $@.new $@
+$(B)/gen/schema_files.o: $(B)/gen/schema_files.c
+	$(CC) $(CFLAGS) -c -o $@ $<
+ifneq ($(SCHEMA),)
+$(call room_lib,worker/db): $(B)/gen/schema_files.o
+endif
+
 VENDOR_common := -lcurl -lcjson -lnng -lyaml -lnettle
 VENDOR_worker := -lct -lsqlite3
 VENDOR_api    := -lcivetweb
