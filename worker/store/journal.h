@@ -1,7 +1,9 @@
 /* journal: runs, events (log lines and state changes), item results, plans, gates and idempotency keys in one SQLite file (WAL).
  * One writer thread numbers events, commits in groups with full synchronisation and only then hands them to `publish`; a number
  * that was handed out is never used again. Readers use connections of their own and hold no snapshot longer than one call.
- * Everything may be called from any thread. Functions that write (..., struct err *) return once their commit is on disk. */
+ * Everything may be called from any thread. Functions that write (..., struct err *) return once their commit is on disk.
+ * Errors of all of them: TEMP JOURNAL_DISK (full, I/O; nothing of the call is stored), PERM JOURNAL_DAMAGED. A callback `each` must
+ * not ask the journal again (it sits on one of the few readers); writing from it is allowed. */
 #ifndef WORKER_STORE_JOURNAL_H
 #define WORKER_STORE_JOURNAL_H
 
@@ -14,6 +16,7 @@
 #include "proto/proto.h"
 
 #define JOURNAL_ID_MAX 40
+#define JOURNAL_PUBLISH_MAX (128 * 1024)
 #define RUN_ID_MAX 64      /* "<job>.<shop>.<12 digits>", sorts by age within a job and shop */
 #define JOB_ID_MAX 33
 #define RUN_KEY_MAX 101
@@ -23,7 +26,8 @@
 struct journal;
 
 /* A committed group, in order; texts borrowed for the call. Called on the writer thread, and with count 0 every second
- * (heartbeat). events_json: the elements as protocol.md shows them, comma separated. */
+ * (heartbeat; first = last + 1). events_json: the elements as protocol.md shows them, comma separated, at most
+ * JOURNAL_PUBLISH_MAX bytes: a larger group comes in several calls. */
 struct journal_group {
 	int64_t first, last, count;
 	const char *events_json;
@@ -41,7 +45,7 @@ struct journal_config {
 /* Opens, checks (a newer schema is refused with both versions, a damaged file is refused, never replaced) and starts the writer.
  * A second process on the same file is refused. PERM: JOURNAL_SCHEMA, JOURNAL_DAMAGED, JOURNAL_IN_USE, JOURNAL_PATH. */
 struct journal *journal_open(const struct journal_config *config, struct err *err) MUSTCHECK;
-/* Writes what waits, stops the writer, closes. */
+/* Writes what waits (a disk that stays full is given a second), stops the writer, closes. Nobody may be inside another call. */
 void journal_close(struct journal *journal);
 const char *journal_identity(const struct journal *journal);
 int64_t journal_last(const struct journal *journal); /* last committed number, 0 = none */
@@ -49,7 +53,8 @@ int64_t journal_last(const struct journal *journal); /* last committed number, 0
 int journal_healthy(struct journal *journal, struct err *err) MUSTCHECK;
 
 /* --- log lines --- */
-/* Queues one line; blocks only while the queue is full. Never fails for the caller. shop 0 = none. */
+/* Queues one line; blocks only while the queue is full. Never fails for the caller. shop 0: that of
+ * the line's run, or none. */
 void journal_log(struct journal *journal, const struct log_line *line, int64_t shop);
 /* Returns once everything logged before is committed (or the commit failed). */
 void journal_flush(struct journal *journal);
@@ -91,13 +96,14 @@ int journal_run_move(struct journal *journal, const struct run_record *run, enum
 void journal_run_progress(struct journal *journal, const struct run_record *run);
 /* Copies one run; caller releases. 1 found, 0 unknown, -1 error. */
 int journal_run_get(struct journal *journal, const char *id, struct run_record *run, struct err *err) MUSTCHECK;
-/* Newest first. before = "" from the newest, else the id after which to go on; job/state NULL = all. each returns false to stop. */
+/* Newest first. before = "" (or NULL) from the newest, else the id after which to go on (PERM BAD_REQUEST when it is no run id).
+ * each returns false to stop. */
 struct run_filter {
 	const char *job; /* NULL = any */
 	int64_t shop;    /* 0 = any */
 	int state;       /* enum run_state, -1 = any */
 	const char *before;
-	int64_t limit;
+	int64_t limit;   /* 0 = no limit */
 };
 int journal_run_list(struct journal *journal, const struct run_filter *filter,
                      bool (*each)(const struct run_record *run, void *arg), void *arg, struct err *err) MUSTCHECK;
@@ -108,7 +114,8 @@ int journal_run_unfinished(struct journal *journal, bool (*each)(const struct ru
  * state that is not over to CANCELLED and FAILED (a run whose job is not known any more, one that killed its worker too often). */
 bool run_state_may(enum run_state from, enum run_state to);
 
-/* Figures over the finished runs of a job in the last `span_ms`. */
+/* Figures over the runs of a job that ended in the last `span_ms` (INT64_MAX = ever). Durations: of the last attempt, runs that
+ * never began left out; percentiles by nearest rank. */
 struct run_kpi {
 	int64_t runs, success, partial, failed, cancelled, retries;
 	int64_t average_ms, max_ms, p50_ms, p95_ms, p99_ms; /* 0 with no runs */
@@ -136,13 +143,14 @@ int journal_items_add(struct journal *journal, const char *run_id, const struct 
  * PUSHED, REFUSED or UNKNOWN. Rows that do not exist are added. */
 int journal_items_judge(struct journal *journal, const char *run_id, const struct item_record *items, size_t count,
                         struct err *err) MUSTCHECK;
-/* outcome -1 = any; after = 0 from the start. Borrowed texts for the call of each. */
+/* outcome -1 = any; after = 0 from the start; limit 0 = none. Borrowed texts for the call of each. */
 int journal_items_list(struct journal *journal, const char *run_id, int outcome, int64_t after, int64_t limit,
                        bool (*each)(const struct item_record *item, void *arg), void *arg, struct err *err) MUSTCHECK;
 
 /* --- events --- */
 /* Appends event objects (comma separated) from number `from` to `to` (0 = newest) into out, at most max bytes (at least one
- * event if there is one); run_id "" = all. *first, *last: numbers examined; *more: there is more. Numbers are dense. */
+ * event if there is one); run_id "" = all. first, last: numbers examined, go on from last + 1; more: there is more. Numbers are
+ * dense. */
 struct event_page {
 	int64_t first, last, count;
 	bool more;
@@ -153,7 +161,8 @@ int journal_events(struct journal *journal, int64_t from, int64_t to, const char
 /* --- gates --- */
 /* The stored gate of a shop, GATE_OFF when never set. Cheap (cached), never blocks on disk. */
 enum gate journal_gate(struct journal *journal, int64_t shop);
-/* Stores it with an audit event "off -> stock: reason (who)". *was may be NULL. */
+/* Stores it with an audit event "off -> stock: reason (who)". *was may be NULL.
+ * A gate that is to be shut is shut in this process even when that could not be stored. */
 int journal_gate_set(struct journal *journal, int64_t shop, enum gate gate, const char *reason, const char *who,
                      enum gate *was, struct err *err) MUSTCHECK;
 
