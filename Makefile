@@ -97,7 +97,7 @@ $(FUZZ): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(foreach r,worker/temu proto ecosyste
 	$(CC) -o $@ $^ $(LDFLAGS) -lsqlite3 -lgnutls $(VENDOR_common)
 
 # --- commands ---------------------------------------------------------------------------------------------------------
-.PHONY: all deps-build deps-test programs unit fuzz test test-long check clean help
+.PHONY: all deps-build deps-test programs unit fuzz run test test-long bench check install clean help
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -113,6 +113,8 @@ unit: $(UNIT)
 fuzz: $(FUZZ)
 all: programs unit
 
+run: ## set everything up, start sandbox and daemons, run a full sync, stay up (ONCE=1: end after it)
+	@scripts/run.sh
 test: ## set everything up and run all tests (the long campaigns as a sample)
 	@scripts/test.sh
 test-long: ## the long campaigns whole: soak with kills, fuzz (SEED=n)
