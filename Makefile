@@ -5,6 +5,7 @@ BUILD ?= release
 B     ?= build/$(BUILD)
 CC    ?= gcc
 SHELL := /bin/bash
+PREFIX ?= /usr/local
 
 WARN := -Wall -Wextra -Wformat=2 -Wshadow -Wvla -Wwrite-strings -Wcast-qual -Wpointer-arith -Wundef \
         -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough \
@@ -74,7 +75,7 @@ TEST_LIBS_common  := common
 TEST_LIBS_proto   := proto common
 TEST_LIBS_store   := worker/store proto common
 TEST_LIBS_core    := worker/core worker/store proto common
-TEST_LIBS_db      := worker/db proto common
+TEST_LIBS_db      := worker/db ecosystem/sandbox/sql proto common
 TEST_LIBS_temu    := worker/temu proto common
 TEST_LIBS_jobs    := worker/jobs worker/core worker/db worker/temu worker/store proto common
 TEST_LIBS_api     := api proto common
@@ -119,6 +120,14 @@ test: ## set everything up and run all tests (the long campaigns as a sample)
 	@scripts/test.sh
 test-long: ## the long campaigns whole: soak with kills, fuzz (SEED=n)
 	@scripts/test.sh --long
+bench: deps-build ## measure the sync against the sandbox: durations, requests, statements, memory
+	@$(MAKE) --no-print-directory -s -j2 BUILD=release programs
+	@/usr/bin/python3 -B scripts/bench.py
+install: deps-build ## build and copy the daemons and a sample configuration (DESTDIR, PREFIX=/usr/local)
+	@$(MAKE) --no-print-directory -s -j2 BUILD=release programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/temu
+	install -m 755 build/release/temu-api build/release/temu-workers $(DESTDIR)$(PREFIX)/bin
+	build/release/temu-workers --help-config >$(DESTDIR)/etc/temu/temu.yaml.sample
 check: deps-test ## layers, vendor headers, banned calls, cppcheck
 	@scripts/check.sh
 clean: ## remove what was built

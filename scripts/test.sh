@@ -38,6 +38,31 @@ run_unit() {
     done
 }
 
+# The whole system as processes: each file of tests/system against the sandbox (or what TEMU_TEST_TDS, TEMU_TEST_GATEWAY name).
+run_system() {
+    local build=$1
+    shift
+    if ! make -s -j2 BUILD="$build" programs >"$logs/build" 2>&1; then
+        tail -30 "$logs/build"
+        echo "FAIL build $build"
+        failed=$((failed + 1))
+        return
+    fi
+    local name ok bad skipped
+    for name in "$@"; do
+        TEMU_TEST_BUILD=$build timeout 900 /usr/bin/python3 -B "$name" >"$logs/out" 2>&1 </dev/null
+        local status=$?
+        ok=$(grep -cE '\.\.\. ok$' "$logs/out")
+        bad=$(grep -cE '^(FAIL|ERROR): ' "$logs/out")
+        skipped=$(grep -c "\.\.\. skipped" "$logs/out")
+        [ "$status" != 0 ] && [ "$bad" = 0 ] && bad=1
+        passed=$((passed + ok)) failed=$((failed + bad))
+        printf '%-8s %-28s %3d ok %s%s\n' "$build" "$(basename "$name" .py)" "$ok" \
+            "$([ "$skipped" = 0 ] || echo "$skipped skipped ")" "$([ "$bad" = 0 ] || echo "$bad FAILED (exit $status)")"
+        [ "$bad" = 0 ] || tail -60 "$logs/out"
+    done
+}
+
 # Each fuzz target for a few seconds; a finding leaves its input in build/fuzz/.
 run_fuzz() {
     if ! make -s -j2 BUILD=fuzz CC=clang-14 fuzz >"$logs/build" 2>&1; then
@@ -64,6 +89,7 @@ run_fuzz() {
 run_unit release
 run_unit asan
 run_unit tsan
+run_system release tests/system/test_*.py
 run_fuzz "$([ -n "$long" ] && echo 300 || echo 5)"
 if scripts/check.sh >"$logs/out" 2>&1; then
     passed=$((passed + 1))
