@@ -22,8 +22,10 @@ int run_attempt(const struct run *run);               /* 1.. */
 int run_check(struct run *run, struct err *err) MUSTCHECK;
 /* The same as a callback for waits inside database and HTTP calls; any thread. arg is the struct run. */
 bool run_stopping(void *arg);
-/* Fills err as run_check would when run_stopping said true in between. */
-int64_t run_deadline_mono_ms(const struct run *run); /* INT64_MAX = none */
+/* The end of this attempt's time on clock_mono_ms, for time-outs of calls. */
+int64_t run_deadline_mono_ms(const struct run *run);
+/* Sleeps ms and answers as run_check; ends early when the run is to stop. */
+int run_pause(struct run *run, int64_t ms, struct err *err) MUSTCHECK;
 
 /* Progress: shown live, stored with the run. */
 void run_progress(struct run *run, int64_t items_done, int64_t items_total);
@@ -36,7 +38,8 @@ int run_items_judge(struct run *run, const struct item_record *items, size_t cou
 
 /* The run is done but some items were refused or are in doubt: its end is PARTIAL instead of SUCCESS. */
 void run_partial(struct run *run);
-/* JSON object text with the run's figures; the last call wins. Copied. */
+/* JSON object text with the run's figures, at most RUN_RESULT_MAX bytes; the last call wins. Copied. Anything else is logged and left out. */
+#define RUN_RESULT_MAX (64 * 1024)
 void run_result_set(struct run *run, const char *json_object);
 
 /* The shop's write gate now; asked before every effect. */

@@ -1,0 +1,28 @@
+/* queue_internal: the insides of the queue, for queue*.c only. A move is stored without the lock: `moving` keeps everybody else off the
+ * run meanwhile, and whoever needs it waits for `changed`. */
+#ifndef WORKER_CORE_QUEUE_INTERNAL_H
+#define WORKER_CORE_QUEUE_INTERNAL_H
+
+#include "worker/core/queue.h"
+#include "worker/core/run_internal.h"
+
+struct queue {
+	struct run_shared shared;
+	struct queue_config config;
+	struct life_policy policy;
+	struct run *first, **last;
+	bool journal_down; /* said once */
+};
+
+/* Under the lock. */
+void queue_list_append(struct queue *queue, struct run *run);
+void queue_list_remove(struct queue *queue, struct run *run);
+int64_t queue_count(struct queue *queue, enum run_state state);
+
+void queue_run_free(struct run *run);
+
+/* The one setter. Stores next (a changed copy of the record) with an event saying `text`, and makes it the run's. The caller has set
+ * run->moving and does not hold the lock; moving is over afterwards. A run that is over has left the list and is gone on return. */
+int queue_move(struct queue *queue, struct run *run, const struct run_record *next, const char *text, struct err *err) MUSTCHECK;
+
+#endif
