@@ -24,7 +24,10 @@
  *   SQL_ROW (PERM)             a row is not what the reader expects: NULL, no number, missing column or row
  *   SQL_CONFIG (PERM)          db_setup's and db_open's: server name, files
  *   SQL_MEMORY (TEMP)
- * Texts name the statement's label and the server's words, never parameter values. */
+ * Texts name the statement's label and the server's words (which may quote data), never parameter values; secrets are masked.
+ *
+ * After any error but SQL_TEXT a statement outside a transaction may have taken effect: it can have been executed before the
+ * connection, the deadline or the cancel came. Write so that repeating is harmless, or inside a transaction. */
 #ifndef WORKER_DB_DB_H
 #define WORKER_DB_DB_H
 
@@ -69,7 +72,8 @@ int db_setup(const struct db_config *config, struct err *err) MUSTCHECK;
 
 /* Connects, logs in, enters the database and sets the session: the ANSI options and ARITHABORT ON (jtl_database.md 4.4),
  * XACT_ABORT ON, LOCK_TIMEOUT, READ COMMITTED, IMPLICIT_TRANSACTIONS OFF, TEXTSIZE, DATEFORMAT ymd, LANGUAGE us_english. Blocks up to
- * login_timeout_s (plus name resolution). The caller frees with db_close. */
+ * login_timeout_s for each answer of the handshake, plus name resolution; a named instance is asked for at UDP 1434 for up to
+ * 16 s. The caller frees with db_close. */
 struct db *db_open(const struct db_config *config, struct err *err) MUSTCHECK;
 /* Rolls back what is open by going away. Blocks at most a moment. NULL is accepted. */
 void db_close(struct db *db);
@@ -145,7 +149,8 @@ int db_row_columns(const struct db_row *row);
 bool db_row_null(const struct db_row *row, int column); /* also true for a column that does not exist */
 /* bit, tinyint to bigint, and text or decimals that hold an integer. SQL_ROW for NULL or anything else, naming the column. */
 int db_row_int64(const struct db_row *row, int column, int64_t *value, struct err *err) MUSTCHECK;
-/* UTF-8, NUL-terminated, NULL for SQL NULL. len may be NULL. Decimals exact, "12.3400000000000"; bit "0"/"1"; varbinary hex. */
+/* UTF-8, NUL-terminated, NULL for SQL NULL, "" for empty text. len may be NULL. Decimals exact, "12.3400000000000"; bit "0"/"1";
+ * varbinary as hex without 0x (up to 8,000 bytes); char(n) and nchar(n) with their blanks; (max) columns up to 64 MB. */
 const char *db_row_text(const struct db_row *row, int column, size_t *len);
 /* Copies into out[size]: SQL_ROW when it is NULL or does not fit. */
 int db_row_copy(const struct db_row *row, int column, char *out, size_t size, struct err *err) MUSTCHECK;
