@@ -37,6 +37,9 @@ void temu_params_add_bool(struct temu_params *params, const char *name, bool val
  * '/' bare, whole numbers only. Anything else is refused. */
 void temu_params_add_json(struct temu_params *params, const char *name, const char *json_text);
 
+/* Copies all of from behind what is there; a name that is in both is a mistake. */
+void temu_params_append(struct temu_params *params, const struct temu_params *from);
+
 /* 0, or -1 with TEMU_PARAMS (PERM) naming the parameter. */
 int temu_params_check(const struct temu_params *params, struct err *err) MUSTCHECK;
 

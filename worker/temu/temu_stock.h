@@ -33,7 +33,7 @@ struct temu_sku {
 	bool again;             /* handed before in this reading: a list had to be read again, these values are newer */
 };
 
-/* A row with something wrong. */
+/* A row with something wrong; reported again when its list is read again. */
 struct temu_bad_row {
 	int64_t sku_id, goods_id; /* 0 when there is no usable one */
 	const char *sku_sn;       /* "" when there is no usable one; borrowed */
@@ -59,7 +59,7 @@ struct temu_catalogue_request {
 struct temu_catalogue {
 	int64_t skus;       /* distinct, both lists; bad rows with a usable skuId count */
 	int64_t active, inactive; /* distinct in each list = TEMU's total */
-	int64_t both;       /* stood in both lists; handed over once, as active */
+	int64_t both;       /* stood in both lists; handed over once, as first seen */
 	int64_t bad;        /* rows that were not handed over */
 	int64_t pages;      /* pages read, abandoned readings included */
 	int64_t rereads;    /* lists read again */
@@ -102,7 +102,7 @@ struct temu_stock_request {
 	size_t count;
 	int64_t batch;          /* SKUs per call, 1..50; temu.push_batch */
 	const char *key_prefix; /* of the request keys, at most 24 plain characters; NULL: none. 128 random bits follow */
-	/* NULL, or: just before the first attempt of a call is sent, with the items in it. -1 stops the push before it. */
+	/* NULL, or: a call with these items is sent next (unless the push ends first). -1 stops the push before it. */
 	int (*before)(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err);
 	void (*done)(struct temu_stock_item *item, void *arg); /* NULL, or: the item has its outcome (also UNSENT) */
 	void *arg;
