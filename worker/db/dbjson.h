@@ -29,8 +29,8 @@ void dbjson_null(struct dbjson *rows, const char *name);
 /* Exact: the text of a decimal travels as a string; declare it decimal(25,13) in WITH. */
 void dbjson_decimal(struct dbjson *rows, const char *name, const char *value);
 
-/* Closes the document and points param at it (valid until the next dbjson_row, clear or release). An empty list is "[]".
- * SQL_TEXT: invalid UTF-8 or larger than max. */
+/* Closes the document and points param at it: valid until dbjson_clear or dbjson_release, one of which comes before the next row.
+ * An empty list is "[]". SQL_TEXT: invalid UTF-8 or larger than max. */
 int dbjson_end(struct dbjson *rows, const char *param_name, struct db_param *param, struct err *err) MUSTCHECK;
 
 #endif
