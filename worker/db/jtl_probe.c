@@ -1,0 +1,210 @@
+/* Whether JTL's database is there, readable and as expected, and whether the configured warehouses may be offered.
+ * The look-up itself is in jtl_stock.c. */
+#include "worker/db/jtl_stock.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "common/log.h"
+#include "worker/db/dbjson.h"
+
+/* Result sets of the probe's batch. */
+enum probe_set { SET_WAREHOUSES, SET_VERSION, SET_DATABASE, SET_OBJECTS };
+
+static const char sql_probe[] =
+    "SELECT w.kWarenLager, w.nAktiv, w.nFulfillment, w.kQuellLager, w.kZielLager FROM %s.dbo.tWarenLager w\n"
+    "JOIN OPENJSON(@j) WITH (w int '$.w') k ON k.w = w.kWarenLager\n"
+    "SELECT TOP (1) cVersion FROM %s.dbo.tversion\n"
+    "SELECT is_read_committed_snapshot_on, collation_name FROM sys.databases WHERE name = @database\n"
+    "SELECT kArtikel, cArtNr, nPuffer, cAktiv, nDelete, cLagerAktiv, cLagerKleinerNull, nIstVater, kStueckliste\n"
+    "FROM %s.dbo.tArtikel WHERE 1 = 0\n";
+static const char sql_physical[] = "SELECT kArtikel, kWarenlager, fBestand FROM %s.dbo.vLagerbestandProLager WHERE 1 = 0\n";
+static const char sql_locked[] = "SELECT kArtikel, kWarenlager, fAvaibleQuantity FROM %s.dbo.vLagerbestandAvaibleProLager WHERE 1 = 0\n";
+static const char sql_available[] =
+    "SELECT kArtikel, fVerfuegbar FROM %s.dbo.tlagerbestand WHERE 1 = 0\n"
+    "SELECT kStueckliste, kArtikel, fAnzahl FROM %s.dbo.tStueckliste WHERE 1 = 0\n";
+/* Not by OBJECT_ID: some engines look up objects in the current database only. */
+static const char sql_collation[] =
+    "SELECT c.collation_name FROM %s.sys.columns c JOIN %s.sys.objects o ON o.object_id = c.object_id\n"
+    "WHERE o.name = N'tArtikel' AND c.name = N'cArtNr'";
+
+struct probing {
+	const int64_t *warehouses;
+	size_t count;
+	bool found[256];
+	struct jtl_probe *probe;
+	struct buf wrong; /* what is wrong with the warehouses, for people */
+	bool database;
+};
+
+static int take_warehouse(struct probing *p, const struct db_row *row, struct err *err)
+{
+	int64_t v[5];
+
+	for (int i = 0; i < 5; i++)
+		if (db_row_int64(row, i, &v[i], err) != 0)
+			return -1;
+	for (size_t i = 0; i < p->count && i < sizeof(p->found); i++)
+		if (p->warehouses[i] == v[0])
+			p->found[i] = true;
+	if (v[1] != 1)
+		buf_addf(&p->wrong, "%s%" PRId64 " is not active", p->wrong.len ? ", " : "", v[0]);
+	if (v[2] != 0)
+		buf_addf(&p->wrong, "%s%" PRId64 " is %s", p->wrong.len ? ", " : "", v[0], v[2] == 2 ? "Amazon FBA" : "a fulfilment warehouse");
+	if (v[3] != 0 || v[4] != 0)
+		buf_addf(&p->wrong, "%s%" PRId64 " is a transit warehouse", p->wrong.len ? ", " : "", v[0]);
+	return 0;
+}
+
+static int take_probe(void *arg, const struct db_row *row, struct err *err)
+{
+	struct probing *p = arg;
+	int64_t snapshot;
+
+	switch (db_row_set(row)) {
+	case SET_WAREHOUSES:
+		return take_warehouse(p, row, err);
+	case SET_VERSION:
+		return db_row_copy(row, 0, p->probe->version, sizeof(p->probe->version), err);
+	case SET_DATABASE:
+		p->database = true;
+		if (db_row_int64(row, 0, &snapshot, err) != 0)
+			return -1;
+		p->probe->snapshot = snapshot != 0;
+		if (!db_row_null(row, 1))
+			return db_row_copy(row, 1, p->probe->collation, sizeof(p->probe->collation), err);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int take_collation(void *arg, const struct db_row *row, struct err *err)
+{
+	struct jtl_probe *probe = arg;
+
+	if (db_row_null(row, 0))
+		return 0;
+	return db_row_copy(row, 0, probe->collation, sizeof(probe->collation), err);
+}
+
+static bool identifier(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '_')
+			return false;
+	return len > 0 && len < JTL_COLLATION_MAX;
+}
+
+/* Every %s of the text becomes the quoted database name. */
+static void add_sql(struct buf *out, const char *text, const char *quoted)
+{
+	const char *at;
+
+	while ((at = strstr(text, "%s")) != NULL) {
+		buf_add(out, text, (size_t)(at - text));
+		buf_add_text(out, quoted);
+		text = at + 2;
+	}
+	buf_add_text(out, text);
+}
+
+/* What the server will not let us do is a human's to mend; the rest stays what it is. */
+static int hold(struct err *err, const char *database)
+{
+	if (err->class == ERR_PERM) {
+		err->class = ERR_HOLD;
+		snprintf(err->code, sizeof(err->code), "JTL_OBJECT");
+	}
+	return err_context(err, "JTL's database %s", database);
+}
+
+static int judge_warehouses(struct probing *p, struct err *err)
+{
+	for (size_t i = 0; i < p->count && i < sizeof(p->found); i++)
+		if (!p->found[i])
+			buf_addf(&p->wrong, "%s%" PRId64 " does not exist", p->wrong.len ? ", " : "", p->warehouses[i]);
+	if (p->wrong.len == 0)
+		return 0;
+	return err_set(err, ERR_HOLD, "JTL_WAREHOUSE", "warehouses that cannot be offered: %s; correct shops[].warehouses",
+	               buf_text(&p->wrong));
+}
+
+static int probe_objects(struct db *db, const char *database, const char *quoted, enum jtl_source source, struct probing *p,
+                         struct err *err)
+{
+	struct db_param params[2];
+	struct db_statement probe = { .label = "JTL probe", .params = params, .count = 2, .row = take_probe, .arg = p };
+	struct dbjson rows;
+	struct buf sql;
+	int rc;
+
+	buf_init(&sql, 1 << 16);
+	dbjson_init(&rows, 1 << 16);
+	for (size_t i = 0; i < p->count; i++) {
+		dbjson_row(&rows);
+		dbjson_int64(&rows, "w", p->warehouses[i]);
+	}
+	add_sql(&sql, sql_probe, quoted);
+	if (source == JTL_PHYSICAL)
+		add_sql(&sql, sql_physical, quoted);
+	else
+		add_sql(&sql, sql_available, quoted);
+	if (source == JTL_BOTH)
+		add_sql(&sql, sql_locked, quoted);
+	params[1] = db_param_text("@database", database);
+	probe.sql = buf_text(&sql);
+	rc = buf_check(&sql, "JTL probe", err) == 0 && dbjson_end(&rows, "@j", &params[0], err) == 0 ? 0 : -1;
+	if (rc == 0 && db_query(db, &probe, NULL, err) != 0)
+		rc = hold(err, database);
+	dbjson_release(&rows);
+	buf_release(&sql);
+	return rc;
+}
+
+static int probe_collation(struct db *db, const char *quoted, struct jtl_probe *probe, struct err *err)
+{
+	struct db_statement read = { .label = "JTL collation", .row = take_collation, .arg = probe };
+	struct err inner = ERR_INIT;
+	struct buf sql;
+	int rc = 0;
+
+	buf_init(&sql, 1 << 12);
+	add_sql(&sql, sql_collation, quoted);
+	read.sql = buf_text(&sql);
+	if (db_query(db, &read, NULL, &inner) != 0 && inner.class != ERR_PERM) {
+		*err = inner;
+		rc = -1;
+	}
+	buf_release(&sql);
+	if (rc == 0 && !identifier(probe->collation))
+		rc = err_set(err, ERR_HOLD, "JTL_OBJECT", "the collation of tArtikel.cArtNr cannot be read (\"%.60s\")", probe->collation);
+	return rc;
+}
+
+int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,
+                    struct jtl_probe *probe, struct err *err)
+{
+	struct probing p = { .warehouses = warehouses, .count = count, .probe = probe };
+	struct buf quoted;
+	int rc = -1;
+
+	*probe = (struct jtl_probe){ .version = "" };
+	buf_init(&quoted, 1024);
+	buf_init(&p.wrong, 4096);
+	if (count > sizeof(p.found)) {
+		err_set(err, ERR_PERM, "JTL_WAREHOUSE", "%zu warehouses are more than the %zu that can be offered", count, sizeof(p.found));
+		goto out;
+	}
+	if (db_quote_name(&quoted, database, err) != 0 || probe_objects(db, database, buf_text(&quoted), source, &p, err) != 0 ||
+	    judge_warehouses(&p, err) != 0 || probe_collation(db, buf_text(&quoted), probe, err) != 0)
+		goto out;
+	rc = 0;
+out:
+	buf_release(&p.wrong);
+	buf_release(&quoted);
+	return rc;
+}

@@ -1,0 +1,89 @@
+/* jtl_stock: what the inventory sync reads in JTL-Wawi's database: whether everything is there, and articles with their stock by SKU.
+ * Reads only, names everything in three parts with the configured database (jtl_database.md 1.2 to 1.4, 4.2, 4.6). */
+#ifndef WORKER_DB_JTL_STOCK_H
+#define WORKER_DB_JTL_STOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/err.h"
+#include "worker/db/db.h"
+#include "worker/db/quantity.h"
+
+#define JTL_COLLATION_MAX 129
+#define JTL_VERSION_MAX 256
+#define JTL_SKU_MAX 401 /* 100 characters of UTF-8 */
+
+/* Where the stock numbers come from. */
+enum jtl_source {
+	JTL_PHYSICAL,  /* fBestand of vLagerbestandProLager: formula reference */
+	JTL_AVAILABLE, /* fVerfuegbar of tlagerbestand: formula jtl */
+	JTL_BOTH,      /* fAvaibleQuantity of vLagerbestandAvaibleProLager and fVerfuegbar: formula capped */
+};
+
+struct jtl_probe {
+	char collation[JTL_COLLATION_MAX]; /* of tArtikel.cArtNr, checked to be an identifier */
+	char version[JTL_VERSION_MAX];     /* tversion.cVersion, "" when the table is empty */
+	bool snapshot;                     /* READ_COMMITTED_SNAPSHOT */
+};
+
+/* Looks at every object the source reads (their columns and the permission, by selecting no row of them) and at the warehouses. Two
+ * statements. JTL_OBJECT (HOLD): one is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a warehouse does not
+ * exist, is inactive, FBA or fulfilment (nFulfillment other than 0), or a transit one; all such are named. Others as db_query. */
+int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,
+                    struct jtl_probe *probe, struct err *err) MUSTCHECK;
+
+/* One key of the look-up. */
+struct jtl_key {
+	int64_t n;       /* the caller's number, unique within the call */
+	const char *sku; /* compared as JTL's collation does; "" matches nothing */
+};
+
+enum jtl_match {
+	JTL_NONE,  /* no article of this SKU */
+	JTL_EXACT, /* the same bytes */
+	JTL_NEAR,  /* equal for JTL's collation only: case, trailing blanks, ss for sharp s */
+};
+
+struct jtl_article {
+	int64_t n;
+	enum jtl_match match;     /* NONE: nothing below is filled */
+	int64_t article;          /* kArtikel */
+	char sku[JTL_SKU_MAX];    /* cArtNr as JTL writes it */
+	bool active, deleted, father, managed, oversell;
+	int64_t bundle;           /* kStueckliste, 0 = none */
+	int64_t buffer;           /* nPuffer */
+	struct quantity physical; /* JTL_PHYSICAL: sum of fBestand over the warehouses; JTL_BOTH: of fAvaibleQuantity; no row counts 0 */
+	struct quantity available;/* JTL_AVAILABLE, JTL_BOTH: fVerfuegbar of all warehouses, no row counts 0 */
+	int64_t doubled;          /* (article, warehouse) pairs that came more than once; the smaller value counts */
+	int64_t nulls;            /* rows without a quantity; they count 0 */
+};
+
+struct jtl_lookup {
+	const char *database;
+	const char *collation;
+	enum jtl_source source;
+	const int64_t *warehouses;
+	size_t warehouse_count;
+};
+
+/* Resolves and reads stock of all keys in one statement, joined from the list of keys, under READ COMMITTED. out[i] belongs to keys[i].
+ * JTL_ROWS (TEMP): not exactly one row per key came back, or an article changed under the statement; then nothing of out may be used. */
+int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count, struct jtl_article *out,
+                   struct err *err) MUSTCHECK;
+
+/* Components of bundles, for what the database does not hold: a bundle's availability. */
+struct jtl_component {
+	int64_t bundle; /* kStueckliste */
+	struct quantity count;     /* per bundle, above 0 */
+	bool managed, oversell;
+	int64_t buffer;
+	struct quantity available; /* fVerfuegbar, 0 without a row */
+	bool missing;              /* no row in tlagerbestand */
+};
+/* each is called for every direct component of the given lists, in no order. One statement. */
+int jtl_components_read(struct db *db, const char *database, const int64_t *bundles, size_t count,
+                        int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg,
+                        struct err *err) MUSTCHECK;
+
+#endif

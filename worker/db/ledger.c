@@ -1,0 +1,283 @@
+/* The statements of dbo.temu_ledger and dbo.temu_shop. Which rows to write, and in which transaction, is the job's business. */
+#include "worker/db/ledger.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include "worker/db/rows.h"
+
+static const char sql_read[] =
+    "SELECT COUNT(*) FROM dbo.temu_shop WHERE shop = @shop AND catalogue_at IS NOT NULL\n"
+    "SELECT l.sku_id, l.goods_id, l.sku, l.active, l.known, l.wanted, l.sent, CONVERT(varchar(33), l.sent_at, 126),\n"
+    "  p.id, p.goods_id, p.sku, p.goods_name, p.is_active, p.jtl_article_id, i.id, i.jtl_stock, i.temu_stock, i.needs_sync\n"
+    "FROM dbo.temu_ledger l\n"
+    "LEFT JOIN dbo.temu_products p ON p.id = l.product_id\n"
+    "LEFT JOIN (SELECT product_id, MIN(id) AS id FROM dbo.temu_inventory GROUP BY product_id) f ON f.product_id = p.id\n"
+    "LEFT JOIN dbo.temu_inventory i ON i.id = f.id\n"
+    "WHERE l.shop = @shop\n"
+    "ORDER BY l.sku_id";
+
+struct reading {
+	struct ledger_shop *state;
+	int (*each)(void *arg, const struct ledger_row *row, struct err *err);
+	void *arg;
+};
+
+static int take_maybe(const struct db_row *row, int column, struct maybe *out, struct err *err)
+{
+	*out = (struct maybe){ .set = false };
+	if (db_row_null(row, column))
+		return 0;
+	out->set = true;
+	return db_row_int64(row, column, &out->value, err);
+}
+
+static int take_or_zero(const struct db_row *row, int column, int64_t *out, struct err *err)
+{
+	struct maybe value;
+
+	if (take_maybe(row, column, &value, err) != 0)
+		return -1;
+	*out = value.set ? value.value : 0;
+	return 0;
+}
+
+static const char *text_or_empty(const struct db_row *row, int column)
+{
+	const char *text = db_row_text(row, column, NULL);
+
+	return text ? text : "";
+}
+
+static int take_row(void *arg, const struct db_row *row, struct err *err)
+{
+	struct reading *r = arg;
+	struct ledger_row l = { .sku = text_or_empty(row, 2), .product_sku = text_or_empty(row, 10), .goods_name = text_or_empty(row, 11) };
+	int64_t count, active, product_active, needs_sync;
+
+	if (db_row_set(row) == 0) {
+		if (db_row_int64(row, 0, &count, err) != 0)
+			return -1;
+		r->state->complete = count > 0;
+		return 0;
+	}
+	if (db_row_int64(row, 0, &l.sku_id, err) != 0 || db_row_int64(row, 1, &l.goods_id, err) != 0 ||
+	    db_row_int64(row, 3, &active, err) != 0 || take_maybe(row, 4, &l.known, err) != 0 ||
+	    take_maybe(row, 5, &l.wanted, err) != 0 || take_maybe(row, 6, &l.sent, err) != 0 || take_maybe(row, 8, &l.product, err) != 0 ||
+	    take_or_zero(row, 9, &l.product_goods, err) != 0 || take_or_zero(row, 12, &product_active, err) != 0 ||
+	    take_maybe(row, 13, &l.article, err) != 0 || take_maybe(row, 14, &l.inventory, err) != 0 ||
+	    take_or_zero(row, 15, &l.jtl_stock, err) != 0 || take_or_zero(row, 16, &l.temu_stock, err) != 0 ||
+	    take_or_zero(row, 17, &needs_sync, err) != 0)
+		return -1;
+	l.sent_ms = rows_time_read(db_row_text(row, 7, NULL));
+	l.active = active != 0;
+	l.product_active = product_active != 0;
+	l.needs_sync = needs_sync != 0;
+	return r->each(r->arg, &l, err);
+}
+
+int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
+                int (*each)(void *arg, const struct ledger_row *row, struct err *err), void *arg, struct err *err)
+{
+	struct reading r = { state, each, arg };
+	struct db_param param = db_param_int64("@shop", shop);
+	struct db_statement read = {
+		.label = "ledger", .sql = sql_read, .params = &param, .count = 1, .row = take_row, .arg = &r
+	};
+
+	*state = (struct ledger_shop){ .complete = false };
+	return db_query(db, &read, NULL, err);
+}
+
+/* --- the catalogue --- */
+
+static const char sql_save[] =
+    "UPDATE l SET goods_id = j.g, sku = j.s, active = 1, seen_run = @run, seen_at = CONVERT(datetime2(3), @now, 126),\n"
+    "  product_id = (SELECT MIN(p.id) FROM dbo.temu_products p WHERE p.shop = @shop AND p.sku_id = j.k),\n"
+    "  known = CASE WHEN j.b = 1 THEN j.v ELSE l.known END,\n"
+    "  known_at = CASE WHEN j.b = 1 THEN CONVERT(datetime2(3), @now, 126) ELSE l.known_at END\n"
+    "FROM dbo.temu_ledger l\n"
+    "JOIN OPENJSON(@j) WITH (k bigint '$.k', g bigint '$.g', s nvarchar(100) '$.s', b int '$.b', v int '$.v') j ON j.k = l.sku_id\n"
+    "WHERE l.shop = @shop\n"
+    "INSERT INTO dbo.temu_ledger (shop, sku_id, goods_id, sku, product_id, known, known_at, seen_run, seen_at, active)\n"
+    "SELECT @shop, j.k, j.g, j.s, (SELECT MIN(p.id) FROM dbo.temu_products p WHERE p.shop = @shop AND p.sku_id = j.k), j.v,\n"
+    "  CASE WHEN j.v IS NULL THEN NULL ELSE CONVERT(datetime2(3), @now, 126) END, @run, CONVERT(datetime2(3), @now, 126), 1\n"
+    "FROM OPENJSON(@j) WITH (k bigint '$.k', g bigint '$.g', s nvarchar(100) '$.s', v int '$.v') j\n"
+    "WHERE NOT EXISTS (SELECT 1 FROM dbo.temu_ledger l WHERE l.shop = @shop AND l.sku_id = j.k)";
+
+int ledger_save(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_listing *rows, size_t count,
+                struct err *err)
+{
+	char now[ROWS_TIME_MAX];
+	struct db_param params[4] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run),
+		                      [3] = db_param_text("@now", rows_time(now_ms, now)) };
+	struct dbjson json;
+	int rc;
+
+	dbjson_init(&json, ROWS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		dbjson_row(&json);
+		dbjson_int64(&json, "k", rows[i].sku_id);
+		dbjson_int64(&json, "g", rows[i].goods_id);
+		dbjson_text(&json, "s", rows[i].sku);
+		dbjson_int64(&json, "b", rows[i].judge ? 1 : 0);
+		rows_maybe(&json, "v", rows[i].judge ? rows[i].known : (struct maybe){ .set = false });
+	}
+	rc = rows_send(db, "ledger save", sql_save, &json, params, 4, NULL, err);
+	dbjson_release(&json);
+	return rc;
+}
+
+static const char sql_retire[] =
+    "UPDATE l SET active = 0, seen_run = @run, seen_at = CONVERT(datetime2(3), @now, 126)\n"
+    "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k') j ON j.k = l.sku_id\n"
+    "WHERE l.shop = @shop";
+
+int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, const int64_t *sku_ids, size_t count, struct err *err)
+{
+	char now[ROWS_TIME_MAX];
+	struct db_param params[4] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run),
+		                      [3] = db_param_text("@now", rows_time(now_ms, now)) };
+	struct dbjson json;
+	int rc;
+
+	dbjson_init(&json, ROWS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		dbjson_row(&json);
+		dbjson_int64(&json, "k", sku_ids[i]);
+	}
+	rc = rows_send(db, "ledger retire", sql_retire, &json, params, 4, NULL, err);
+	dbjson_release(&json);
+	return rc;
+}
+
+static const char sql_shop[] =
+    "UPDATE dbo.temu_shop SET catalogue_run = @run, catalogue_at = CONVERT(datetime2(3), @now, 126), catalogue_skus = @skus\n"
+    "WHERE shop = @shop\n"
+    "INSERT INTO dbo.temu_shop (shop, catalogue_run, catalogue_at, catalogue_skus)\n"
+    "SELECT @shop, @run, CONVERT(datetime2(3), @now, 126), @skus\n"
+    "WHERE NOT EXISTS (SELECT 1 FROM dbo.temu_shop s WHERE s.shop = @shop)";
+
+int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms, int64_t skus, struct err *err)
+{
+	char now[ROWS_TIME_MAX];
+	struct db_param params[] = { db_param_int64("@shop", shop), db_param_text("@run", run),
+		                     db_param_text("@now", rows_time(now_ms, now)), db_param_int64("@skus", skus) };
+	struct db_statement set = { .label = "shop state", .sql = sql_shop, .params = params, .count = 4 };
+
+	return db_query(db, &set, NULL, err);
+}
+
+/* --- wanted --- */
+
+static const char sql_wanted[] =
+    "UPDATE l SET wanted = j.w, wanted_at = CONVERT(datetime2(3), @now, 126)\n"
+    "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w') j ON j.k = l.sku_id\n"
+    "WHERE l.shop = @shop";
+
+int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count, struct err *err)
+{
+	char now[ROWS_TIME_MAX];
+	struct db_param params[3] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@now", rows_time(now_ms, now)) };
+	struct dbjson json;
+	int rc;
+
+	if (count == 0)
+		return 0;
+	dbjson_init(&json, ROWS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		dbjson_row(&json);
+		dbjson_int64(&json, "k", rows[i].sku_id);
+		dbjson_int64(&json, "w", rows[i].wanted);
+	}
+	rc = rows_send(db, "ledger wanted", sql_wanted, &json, params, 3, NULL, err);
+	dbjson_release(&json);
+	return rc;
+}
+
+/* --- pushing --- */
+
+static const char sql_intend[] =
+    "UPDATE l SET known = NULL, known_at = NULL, sent = j.w, sent_at = CONVERT(datetime2(3), @now, 126), sent_run = @run,\n"
+    "  code = NULL, request_id = NULL\n"
+    "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w') j ON j.k = l.sku_id\n"
+    "WHERE l.shop = @shop";
+
+int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_push *rows, size_t count,
+                  struct err *err)
+{
+	char now[ROWS_TIME_MAX];
+	struct db_param params[4] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run),
+		                      [3] = db_param_text("@now", rows_time(now_ms, now)) };
+	struct dbjson json;
+	int64_t affected = 0;
+	int rc;
+
+	dbjson_init(&json, ROWS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		dbjson_row(&json);
+		dbjson_int64(&json, "k", rows[i].sku_id);
+		dbjson_int64(&json, "w", rows[i].target);
+	}
+	rc = rows_send(db, "ledger intend", sql_intend, &json, params, 4, &affected, err);
+	dbjson_release(&json);
+	if (rc == 0 && affected != (int64_t)count)
+		rc = err_set(err, ERR_TEMP, "LEDGER_ROWS", "%" PRId64 " of %zu ledger rows are there: not sent", affected, count);
+	return rc;
+}
+
+static const char sql_judge[] =
+    "UPDATE l SET code = NULLIF(j.c, N''), request_id = NULLIF(j.r, N''),\n"
+    "  known = CASE WHEN j.o = 1 THEN j.w ELSE l.known END,\n"
+    "  known_at = CASE WHEN j.o = 1 THEN CONVERT(datetime2(3), @now, 126) ELSE l.known_at END\n"
+    "FROM dbo.temu_ledger l\n"
+    "JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w', o int '$.o', c varchar(40) '$.c', r nvarchar(100) '$.r') j\n"
+    "  ON j.k = l.sku_id\n"
+    "WHERE l.shop = @shop AND l.sent = j.w";
+
+int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_push *rows, size_t count, struct err *err)
+{
+	char now[ROWS_TIME_MAX];
+	struct db_param params[3] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@now", rows_time(now_ms, now)) };
+	struct dbjson json;
+	int rc;
+
+	dbjson_init(&json, ROWS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		dbjson_row(&json);
+		dbjson_int64(&json, "k", rows[i].sku_id);
+		dbjson_int64(&json, "w", rows[i].target);
+		dbjson_int64(&json, "o", rows[i].confirmed ? 1 : 0);
+		dbjson_text(&json, "c", rows[i].code);
+		dbjson_text(&json, "r", rows[i].request_id);
+	}
+	rc = rows_send(db, "ledger judge", sql_judge, &json, params, 3, NULL, err);
+	dbjson_release(&json);
+	return rc;
+}
+
+static const char sql_restore[] =
+    "UPDATE l SET known = j.v, sent = j.s, sent_at = CONVERT(datetime2(3), j.t, 126)\n"
+    "FROM dbo.temu_ledger l\n"
+    "JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w', v int '$.v', s int '$.s', t varchar(33) '$.t') j ON j.k = l.sku_id\n"
+    "WHERE l.shop = @shop AND l.sent_run = @run AND l.known IS NULL AND l.sent = j.w";
+
+int ledger_restore(struct db *db, int64_t shop, const char *run, const struct ledger_push *rows, size_t count, struct err *err)
+{
+	char time[ROWS_TIME_MAX];
+	struct db_param params[3] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run) };
+	struct dbjson json;
+	int rc;
+
+	dbjson_init(&json, ROWS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		dbjson_row(&json);
+		dbjson_int64(&json, "k", rows[i].sku_id);
+		dbjson_int64(&json, "w", rows[i].target);
+		rows_maybe(&json, "v", rows[i].known);
+		rows_maybe(&json, "s", rows[i].sent);
+		dbjson_text(&json, "t", rows[i].sent_ms ? rows_time(rows[i].sent_ms, time) : NULL);
+	}
+	rc = rows_send(db, "ledger restore", sql_restore, &json, params, 3, NULL, err);
+	dbjson_release(&json);
+	return rc;
+}

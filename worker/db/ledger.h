@@ -1,0 +1,106 @@
+/* ledger: dbo.temu_ledger and dbo.temu_shop, the truth of pushing: per shop and skuId what TEMU is known to have, what it should have, and
+ * what was sent last. "Known" is NULL (unknown) from before a call until TEMU's own word, so that a crash costs a repeated push and never
+ * a forgotten one.
+ *
+ * Everything that writes is absolute and may be done again with the same rows: after a deadlock, a time-out or a lost answer to COMMIT
+ * the batch is simply repeated, which is cheaper than reading back and comes to the same. Set-based, one bound document a call; the
+ * caller chooses the batch and the transaction. Times are UTC milliseconds (clock_now_ms). */
+#ifndef WORKER_DB_LEDGER_H
+#define WORKER_DB_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/err.h"
+#include "worker/db/db.h"
+
+/* A number that may be absent (SQL NULL). */
+struct maybe {
+	bool set;
+	int64_t value;
+};
+static inline struct maybe maybe_of(int64_t value)
+{
+	return (struct maybe){ true, value };
+}
+static inline bool maybe_equal(struct maybe a, struct maybe b)
+{
+	return a.set == b.set && (!a.set || a.value == b.value);
+}
+
+/* --- reading --- */
+
+/* One listing with what the tables of the old system say of it; texts are borrowed for the call. */
+struct ledger_row {
+	int64_t sku_id, goods_id;
+	const char *sku;
+	bool active;
+	struct maybe known, wanted, sent;
+	int64_t sent_ms;            /* 0 = never sent */
+	struct maybe product;       /* temu_products.id; the rest of this block is of that row */
+	int64_t product_goods;
+	const char *product_sku, *goods_name; /* "" when NULL */
+	bool product_active;
+	struct maybe article;       /* jtl_article_id */
+	struct maybe inventory;     /* the first temu_inventory.id of the product; the rest is of that row */
+	int64_t jtl_stock, temu_stock;
+	bool needs_sync;
+};
+
+struct ledger_shop {
+	bool complete; /* TEMU was read completely at least once */
+};
+
+/* Every ledger row of the shop, by skuId, active or not. One statement. */
+int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
+                int (*each)(void *arg, const struct ledger_row *row, struct err *err), void *arg, struct err *err) MUSTCHECK;
+
+/* --- the catalogue --- */
+
+/* A listing as TEMU shows it. */
+struct ledger_listing {
+	int64_t sku_id, goods_id;
+	const char *sku;        /* at most 100 UTF-16 units */
+	const char *goods_name; /* at most 500 */
+	bool judge;             /* known is to be written: the stock TEMU reported, believed */
+	struct maybe known;
+};
+/* Inserts or updates, active, with the product's id if there is a product. New rows without judge start unknown. */
+int ledger_save(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_listing *rows, size_t count,
+                struct err *err) MUSTCHECK;
+/* These do not stand in the last complete read: no longer active. */
+int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, const int64_t *sku_ids, size_t count,
+                  struct err *err) MUSTCHECK;
+/* A complete read is stored. */
+int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms, int64_t skus, struct err *err) MUSTCHECK;
+
+/* --- what is wanted --- */
+
+struct ledger_wanted {
+	int64_t sku_id;
+	int64_t wanted;
+};
+int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count,
+                      struct err *err) MUSTCHECK;
+
+/* --- pushing --- */
+
+struct ledger_push {
+	int64_t sku_id;
+	int64_t target;
+	struct maybe known, sent; /* before; for ledger_restore */
+	int64_t sent_ms;
+	bool confirmed;           /* for ledger_judge */
+	const char *code, *request_id; /* for ledger_judge; "" = none */
+};
+/* Before the call: known becomes unknown, sent the target. LEDGER_ROWS (TEMP) when a row is missing: then nothing may be sent. */
+int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_push *rows, size_t count,
+                  struct err *err) MUSTCHECK;
+/* After it: confirmed ones are known to have the target; code and request id of all. */
+int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_push *rows, size_t count,
+                 struct err *err) MUSTCHECK;
+/* The call was certainly not sent: as it was before the intent, if nothing else has written the row since. */
+int ledger_restore(struct db *db, int64_t shop, const char *run, const struct ledger_push *rows, size_t count,
+                   struct err *err) MUSTCHECK;
+
+#endif

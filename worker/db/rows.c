@@ -1,0 +1,42 @@
+/* Small shared parts of the repository files. No statement here. */
+#include "worker/db/rows.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "common/clock.h"
+
+const char *rows_time(int64_t now_ms, char out[ROWS_TIME_MAX])
+{
+	clock_format(now_ms, out);
+	out[strcspn(out, "Z")] = '\0';
+	return out;
+}
+
+int64_t rows_time_read(const char *text)
+{
+	char zulu[ROWS_TIME_MAX + 2];
+	int64_t ms = 0;
+
+	if (!text || strlen(text) >= ROWS_TIME_MAX)
+		return 0;
+	snprintf(zulu, sizeof(zulu), "%sZ", text);
+	return clock_parse(zulu, &ms) == 0 ? ms : 0;
+}
+
+void rows_maybe(struct dbjson *rows, const char *name, struct maybe value)
+{
+	if (value.set)
+		dbjson_int64(rows, name, value.value);
+	else
+		dbjson_null(rows, name);
+}
+
+int rows_send(struct db *db, const char *label, const char *sql, struct dbjson *rows, struct db_param *params, size_t count,
+              int64_t *affected, struct err *err)
+{
+	struct db_statement statement = { .label = label, .sql = sql, .params = params, .count = count };
+
+	if (dbjson_end(rows, "@j", &params[0], err) != 0)
+		return -1;
+	return db_query(db, &statement, affected, err);
+}
