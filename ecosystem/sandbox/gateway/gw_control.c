@@ -107,14 +107,22 @@ static int post_set(struct order *o, struct err *err)
 		sku->status = (int)status;
 		shop->listed_valid = false;
 	}
+	gw_shops_note(&o->gw->shops, shop, &sku, 1, NULL);
 	return 0;
 }
 
 static int post_add(struct order *o, struct err *err)
 {
 	struct gw_shop *shop;
+	size_t before;
+	int rc;
 
-	return shop_of(o, &shop, err) != 0 ? -1 : gw_shop_add_goods(shop, o->body, true, err);
+	if (shop_of(o, &shop, err) != 0)
+		return -1;
+	before = shop->count;
+	rc = gw_shop_add_goods(shop, o->body, true, err);
+	gw_shops_note(&o->gw->shops, shop, shop->skus + before, shop->count - before, NULL);
+	return rc;
 }
 
 static int post_remove(struct order *o, struct err *err)
@@ -125,6 +133,7 @@ static int post_remove(struct order *o, struct err *err)
 	if (sku_of(o, &shop, &sku, err) != 0)
 		return -1;
 	gw_shop_remove(shop, sku);
+	gw_shops_note(&o->gw->shops, shop, &sku, 1, NULL);
 	return 0;
 }
 

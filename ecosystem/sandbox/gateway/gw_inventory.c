@@ -371,11 +371,14 @@ static const char *edit_sku(const struct gw_shop *shop, const struct edit *edit,
 	return NULL;
 }
 
-static bool edit_rows(const struct gw_shop *shop, const struct edit *edit, const struct gw_fault *fault, struct buf *out)
+/* The SKUs that were changed, into touched (room for all rows). */
+static bool edit_rows(const struct gw_shop *shop, const struct edit *edit, const struct gw_fault *fault, struct buf *out,
+                      struct gw_sku **touched, size_t *count)
 {
 	int64_t code = fault->kind == GW_FAULT_refuse_sku ? fault->code : GW_BAD_REQUEST;
 	bool all = true;
 
+	*count = 0;
 	for (const struct gw_value *row = edit->rows->first; row; row = row->next) {
 		struct gw_sku *sku = NULL;
 		const char *why = edit_sku(shop, edit, row, fault, &sku);
@@ -384,6 +387,7 @@ static bool edit_rows(const struct gw_shop *shop, const struct edit *edit, const
 			sku->edits++;
 			free(sku->last_key);
 			sku->last_key = edit->key[0] ? strdup(edit->key) : NULL;
+			touched[(*count)++] = sku;
 		}
 		all = all && !why;
 		if (fault->kind == GW_FAULT_no_sku_status)
@@ -418,7 +422,9 @@ static void stock_edit(struct gw *gw, struct gw_shop *shop, const struct gw_valu
                        struct gw_answer *answer)
 {
 	struct buf *out = &answer->result;
+	struct gw_sku **touched;
 	struct edit edit;
+	size_t rows = 0, count = 0;
 	bool repeated, all = false;
 
 	if (check_edit(shop, body, &edit, answer) != 0)
@@ -433,10 +439,18 @@ static void stock_edit(struct gw *gw, struct gw_shop *shop, const struct gw_valu
 		gw_shop_key_add(shop, edit.key);
 	json_object_open(out, NULL);
 	json_add_int64(out, "goodsId", edit.goods_id);
+	for (const struct gw_value *row = edit.rows->first; row; row = row->next)
+		rows++;
+	touched = calloc(rows, sizeof(struct gw_sku *));
+	if (!touched)
+		abort();
 	json_array_open(out, "skuStockEditStatusInfoList");
 	if (!repeated)
-		all = edit_rows(shop, &edit, fault, out);
+		all = edit_rows(shop, &edit, fault, out, touched, &count);
 	json_array_close(out);
+	if (!repeated)
+		gw_shops_note(&gw->shops, shop, touched, count, edit.key);
+	free(touched);
 	json_add_bool(out, "operateResult", fault->kind == GW_FAULT_wrong_operate_result ? !all : all);
 	json_add_string(out, "msg", all ? "" : "Some SKUs were not changed.");
 	json_object_close(out);

@@ -268,6 +268,7 @@ static void pass(struct passage *p, struct gw_reply *reply)
 
 	pthread_mutex_lock(&gw->lock);
 	reply->delay_ms = gw->latency_ms;
+	reply->date_offset_s = gw->clock_offset_s;
 	passed = p->body && p->body->type == GW_OBJECT ? check(p) == 0
 	                                              : gw_answer_error(&p->answer, GW_BAD_PARAMS, "bad params: no JSON object") == 0;
 	request_id_make(p->request_id, sizeof(p->request_id),

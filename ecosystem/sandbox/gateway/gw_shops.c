@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "common/clock.h"
 
 static char *text_dup(const char *text)
@@ -32,7 +33,24 @@ static void slot_put(struct gw_shop *shop, struct gw_sku *sku)
 	shop->slots[at] = sku;
 }
 
-/* Room for one more SKU in the array and the hash. */
+static struct gw_goods *goods_slot(const struct gw_shop *shop, int64_t goods_id)
+{
+	size_t at = slot_of(goods_id, shop->slot_count);
+
+	while (shop->goods[at].goods_id != 0 && shop->goods[at].goods_id != goods_id)
+		at = (at + 1) & (shop->slot_count - 1);
+	return &shop->goods[at];
+}
+
+static void goods_count(struct gw_shop *shop, int64_t goods_id, int64_t change)
+{
+	struct gw_goods *goods = goods_slot(shop, goods_id);
+
+	goods->goods_id = goods_id;
+	goods->live += change;
+}
+
+/* Room for one more SKU in the array and the hashes. */
 static void shop_grow(struct gw_shop *shop)
 {
 	if (shop->count < shop->cap)
@@ -41,11 +59,15 @@ static void shop_grow(struct gw_shop *shop)
 	shop->slot_count = shop->cap * 2;
 	shop->skus = realloc(shop->skus, shop->cap * sizeof(struct gw_sku *));
 	free(shop->slots);
+	free(shop->goods);
 	shop->slots = calloc(shop->slot_count, sizeof(struct gw_sku *));
-	if (!shop->skus || !shop->slots)
+	shop->goods = calloc(shop->slot_count, sizeof(struct gw_goods));
+	if (!shop->skus || !shop->slots || !shop->goods)
 		abort();
-	for (size_t i = 0; i < shop->count; i++)
+	for (size_t i = 0; i < shop->count; i++) {
 		slot_put(shop, shop->skus[i]);
+		goods_count(shop, shop->skus[i]->goods_id, !shop->skus[i]->removed);
+	}
 }
 
 static struct gw_sku *sku_find(const struct gw_shop *shop, int64_t sku_id)
@@ -67,10 +89,12 @@ struct gw_sku *gw_shop_sku(const struct gw_shop *shop, int64_t sku_id)
 
 bool gw_shop_has_goods(const struct gw_shop *shop, int64_t goods_id)
 {
-	for (size_t i = 0; i < shop->count; i++)
-		if (shop->skus[i]->goods_id == goods_id && !shop->skus[i]->removed)
-			return true;
-	return false;
+	return shop->slot_count > 0 && goods_slot(shop, goods_id)->live > 0;
+}
+
+bool gw_shop_knows(const struct gw_shop *shop, int64_t sku_id)
+{
+	return sku_find(shop, sku_id) != NULL;
 }
 
 static int add_sku(struct gw_shop *shop, const struct gw_value *goods, const struct gw_value *row, bool added,
@@ -101,6 +125,7 @@ static int add_sku(struct gw_shop *shop, const struct gw_value *goods, const str
 	                             added ? clock_now_ms() / 1000 : 1700000000 + (int64_t)shop->count);
 	shop->skus[shop->count++] = sku;
 	slot_put(shop, sku);
+	goods_count(shop, goods_id, 1);
 	shop->listed_valid = false;
 	return 0;
 }
@@ -119,6 +144,8 @@ int gw_shop_add_goods(struct gw_shop *shop, const struct gw_value *goods, bool a
 
 void gw_shop_remove(struct gw_shop *shop, struct gw_sku *sku)
 {
+	if (!sku->removed)
+		goods_count(shop, sku->goods_id, -1);
 	sku->removed = true;
 	shop->listed_valid = false;
 }
@@ -238,6 +265,7 @@ static void shop_free(struct gw_shop *shop)
 		}
 	free(shop->skus);
 	free(shop->slots);
+	free(shop->goods);
 	free(shop->listed[0]);
 	free(shop->listed[1]);
 	free(shop);
@@ -248,6 +276,8 @@ void gw_shops_release(struct gw_shops *shops)
 	for (size_t i = 0; i < shops->count; i++)
 		shop_free(shops->shops[i]);
 	free(shops->shops);
+	if (shops->journal > 0)
+		close(shops->journal);
 	*shops = (struct gw_shops){ .count = 0 };
 }
 

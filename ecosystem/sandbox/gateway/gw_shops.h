@@ -34,6 +34,11 @@ struct gw_key { /* a requestUniqueKey that was applied */
 
 #define GW_KEY_SLOTS 4096
 
+struct gw_goods { /* how many SKUs that are not removed a goods has */
+	int64_t goods_id; /* 0: free slot */
+	int64_t live;
+};
+
 struct gw_shop {
 	int64_t mall_id, expires; /* expires: seconds, 0 = never */
 	char region[16], app_key[65], app_secret[129], access_token[257];
@@ -43,6 +48,7 @@ struct gw_shop {
 	struct gw_sku **skus; /* in order of arrival */
 	size_t count, cap;
 	struct gw_sku **slots; /* open addressing by sku_id */
+	struct gw_goods *goods; /* open addressing by goods_id, as many slots */
 	size_t slot_count;
 	struct gw_sku **listed[2]; /* active and inactive in list order: newest first */
 	size_t listed_count[2];
@@ -53,6 +59,7 @@ struct gw_shop {
 struct gw_shops {
 	struct gw_shop **shops;
 	size_t count;
+	int journal; /* descriptor, 0: none */
 };
 
 /* Reads the data file (shape: top of gw_shops.c). Blocks on the file. */
@@ -61,9 +68,18 @@ int gw_shops_load(struct gw_shops *shops, const char *path, struct err *err) MUS
 int gw_shops_parse(struct gw_shops *shops, const char *text, size_t len, struct err *err) MUSTCHECK;
 void gw_shops_release(struct gw_shops *shops);
 
-/* What changed since the data file: written whole beside path and renamed; reading applies it to the SKUs that still exist. */
+/* What changed since the data file: written whole beside path and renamed; reading applies it, and then the journal beside it,
+ * to the SKUs that still exist. */
 int gw_shops_save(const struct gw_shops *shops, const char *path, struct err *err) MUSTCHECK;
 int gw_shops_restore(struct gw_shops *shops, const char *path, struct err *err) MUSTCHECK;
+
+/* After restore: saves when there was a journal, and begins a new one at path.journal. From here on every change noted is on
+ * its way to the disk before the reply is, so that a kill loses nothing that was confirmed. */
+int gw_shops_journal_begin(struct gw_shops *shops, const char *path, struct err *err) MUSTCHECK;
+/* One line: what these SKUs are now, and the request key that was used (NULL: none). A journal that cannot be written ends the
+ * program: it would forget stock that it confirmed. */
+void gw_shops_note(const struct gw_shops *shops, const struct gw_shop *shop, struct gw_sku *const *skus, size_t count,
+                   const char *key);
 
 /* NULL when there is none. mall_id 0: the first shop. */
 struct gw_shop *gw_shops_by_mall(const struct gw_shops *shops, int64_t mall_id);
@@ -73,6 +89,8 @@ bool gw_shop_allows(const struct gw_shop *shop, const char *method);
 
 /* NULL when unknown or removed. */
 struct gw_sku *gw_shop_sku(const struct gw_shop *shop, int64_t sku_id);
+/* The same, removed ones too. */
+bool gw_shop_knows(const struct gw_shop *shop, int64_t sku_id);
 bool gw_shop_has_goods(const struct gw_shop *shop, int64_t goods_id);
 /* One goods object of the data file's shape. Refuses known sku ids. */
 int gw_shop_add_goods(struct gw_shop *shop, const struct gw_value *goods, bool added, struct err *err) MUSTCHECK;

@@ -238,7 +238,7 @@ static int send_reply(int fd, const struct gw_reply *reply, bool keep_alive)
 {
 	struct buf out;
 	char date[64];
-	time_t now = (time_t)(clock_now_ms() / 1000);
+	time_t now = (time_t)(clock_now_ms() / 1000 + reply->date_offset_s);
 	struct tm parts;
 	int rc;
 

@@ -24,6 +24,7 @@ struct gw_reply {
 	const char *type;   /* "application/json"; static text */
 	char header[128];   /* one more header line with its CRLF, "" when none */
 	struct buf body;
+	int64_t date_offset_s; /* the Date header is ahead of the real clock by this */
 	int64_t delay_ms;   /* the reply waits this long; ends early when the server stops */
 	bool reset;         /* no reply: the connection is reset (RST) */
 	bool cut;           /* the whole length is announced, half of it sent, then the connection closes */

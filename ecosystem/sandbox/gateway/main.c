@@ -85,7 +85,9 @@ static int load(struct gw *gw, const struct options *o, struct err *err)
 	gw->repeat_key_error = o->repeat_key_error;
 	if (gw_shops_load(&gw->shops, o->data, err) != 0)
 		return -1;
-	return o->state ? gw_shops_restore(&gw->shops, o->state, err) : 0;
+	if (!o->state)
+		return 0;
+	return gw_shops_restore(&gw->shops, o->state, err) != 0 ? -1 : gw_shops_journal_begin(&gw->shops, o->state, err);
 }
 
 static int save(struct gw *gw, const char *path, struct err *err)

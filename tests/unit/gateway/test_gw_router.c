@@ -253,6 +253,10 @@ static void clock_can_be_moved(void **state)
 	control(b, "/clock", "{\"offset_s\":-1000}");
 	call(b, LIST, "\"skuStatusFilterType\":2");
 	assert_int_equal(code(b), 3000011);
+	control(b, "/clock", "{\"offset_s\":-4000000000}"); /* the Date header shows the same clock */
+	call(b, LIST, "\"skuStatusFilterType\":2");
+	assert_non_null(strstr(b->head, "Date: "));
+	assert_null(memmem(strstr(b->head, "Date: "), 30, " 20", 3));
 }
 
 static void token_info(void **state)
@@ -645,6 +649,79 @@ static void state_survives(void **state)
 	rmdir(folder);
 }
 
+/* What was confirmed is there after a kill: state of the last orderly end, then the journal. */
+static void journal_survives_a_kill(void **state)
+{
+	char folder[] = "/tmp/gw-journal-XXXXXX", path[64], journal[80];
+	struct gw_shops again = { .count = 0 }, third = { .count = 0 };
+	struct bench *b = *state;
+	FILE *file;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/state.json", folder);
+	snprintf(journal, sizeof(journal), "%s.journal", path);
+	assert_int_equal(gw_shops_journal_begin(&b->gw->shops, path, NULL), 0);
+	call(b, EDIT, ONE ",\"requestUniqueKey\":\"u9\"");
+	call(b, EDIT, "\"goodsId\":700,\"skuStockTargetList\":[{\"skuId\":1,\"stockTarget\":43}],\"requestUniqueKey\":\"u10\"");
+	control(b, "/add", "{\"goods_id\":702,\"name\":\"Neu\",\"skus\":[{\"sku_id\":6,\"sku_sn\":\"C\",\"stock\":9}]}");
+	control(b, "/add", "{\"goods_id\":703,\"name\":\"Kurz\",\"skus\":[{\"sku_id\":7,\"sku_sn\":\"D\",\"stock\":9}]}");
+	control(b, "/remove", "{\"sku_id\":7}");
+	control(b, "/set", "{\"sku_id\":4,\"status\":3}");
+	file = fopen(journal, "ae");
+	assert_non_null(file);
+	assert_true(fputs("{\"mall_id\":1,\"skus\":[{\"sku_", file) >= 0); /* killed in the middle of a line */
+	fclose(file);
+	for (int round = 0; round < 2; round++) { /* the second time also over the state that the first one saved */
+		struct gw_shops *shops = round == 0 ? &again : &third;
+
+		assert_int_equal(gw_shops_parse(shops, data, sizeof(data) - 1, NULL), 0);
+		assert_int_equal(gw_shops_restore(shops, path, NULL), 0);
+		assert_int_equal(gw_shop_sku(shops->shops[0], 1)->stock, 43);
+		assert_int_equal(gw_shop_sku(shops->shops[0], 1)->edits, 2);
+		assert_string_equal(gw_shop_sku(shops->shops[0], 1)->last_key, "u10");
+		assert_int_equal(gw_shop_sku(shops->shops[0], 6)->stock, 9);
+		assert_null(gw_shop_sku(shops->shops[0], 7));
+		assert_false(gw_shop_has_goods(shops->shops[0], 703));
+		assert_int_equal(gw_shop_sku(shops->shops[0], 4)->status, GW_INACTIVE);
+		assert_true(gw_shop_key_seen(shops->shops[0], "u9") && gw_shop_key_seen(shops->shops[0], "u10"));
+		if (round == 0)
+			assert_int_equal(gw_shops_save(shops, path, NULL), 0);
+	}
+	assert_int_equal(gw_shops_journal_begin(&third, path, NULL), 0);
+	assert_int_equal(access(path, R_OK), 0);
+	gw_shops_release(&again);
+	gw_shops_release(&third);
+	unlink(path);
+	unlink(journal);
+	rmdir(folder);
+}
+
+static void goods_are_known(void **state)
+{
+	struct bench *b = *state;
+	struct gw_shop *shop = b->gw->shops.shops[0];
+
+	assert_true(gw_shop_has_goods(shop, 701));
+	assert_false(gw_shop_has_goods(shop, 999));
+	gw_shop_remove(shop, gw_shop_sku(shop, 4));
+	assert_true(gw_shop_has_goods(shop, 701));
+	gw_shop_remove(shop, gw_shop_sku(shop, 5));
+	assert_false(gw_shop_has_goods(shop, 701));
+	for (int i = 0; i < 3000; i++) { /* the tables grow */
+		char text[128];
+		struct gw_doc doc;
+
+		snprintf(text, sizeof(text), "{\"goods_id\":%d,\"name\":\"n\",\"skus\":[{\"sku_id\":%d,\"stock\":1}]}", 10000 + i, 20000 + i);
+		assert_int_equal(gw_doc_parse(&doc, text, strlen(text), NULL), 0);
+		assert_int_equal(gw_shop_add_goods(shop, doc.root, true, NULL), 0);
+		gw_doc_release(&doc);
+	}
+	for (int i = 0; i < 3000; i++)
+		assert_true(gw_shop_has_goods(shop, 10000 + i));
+	assert_false(gw_shop_has_goods(shop, 701));
+	assert_true(gw_shop_has_goods(shop, 700));
+}
+
 static void *caller(void *arg)
 {
 	struct bench *shared = arg, *b = calloc(1, sizeof(*b));
@@ -679,7 +756,8 @@ int main(void)
 		T(checks_in_order), T(clock_can_be_moved), T(token_info), T(paging), T(list_is_strict), T(edits),
 		T(edits_are_strict), T(rate_is_limited), cmocka_unit_test(bucket_refills), T(edge_faults), T(resets),
 		T(late_effect), T(slow_and_broken_replies), T(code_skip_count), T(page_faults), T(edit_faults),
-		T(sales_and_goods), T(keep_alive_and_chunks), T(state_survives), T(many_at_once),
+		T(sales_and_goods), T(keep_alive_and_chunks), T(state_survives), T(journal_survives_a_kill),
+		T(goods_are_known), T(many_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
