@@ -122,12 +122,18 @@ static bool
 whole_numbers(const struct json *value)
 {
 	int64_t number;
-	if (json_is_number(value) && json_int64(value, &number) != 0)
-		return false;
-	for (const struct json *each = json_first(value); each != NULL; each = json_next(each))
-		if (!whole_numbers(each))
-			return false;
-	return true;
+	struct buf text;
+	bool whole = true;
+
+	if (json_is_number(value)) {
+		buf_init(&text, 64);
+		json_print(value, &text);
+		whole = json_int64(value, &number) == 0 && strspn(buf_text(&text), "-0123456789") == text.len;
+		buf_release(&text);
+	}
+	for (const struct json *each = json_first(value); whole && each != NULL; each = json_next(each))
+		whole = whole_numbers(each);
+	return whole;
 }
 
 void
