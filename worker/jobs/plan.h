@@ -1,0 +1,55 @@
+/* plan: from what TEMU has and what it should have to the list of changes, in the order they are sent. Pure. */
+#ifndef WORKER_JOBS_PLAN_H
+#define WORKER_JOBS_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/err.h"
+#include "worker/db/ledger.h"
+
+/* How long TEMU may still show the old value after an edit, and how long an attempt of unknown outcome may still arrive: its time stamp is
+ * good for 300 s (temu_api.md 1.3, 5.3). Within that time after a push, a value just read proves nothing. */
+#define PLAN_READ_BACK_MS 300000
+
+struct baseline {
+	struct maybe known; /* what to compare with */
+	bool believed;      /* it is the value just read: the ledger is to be set to it */
+};
+/* ledger: what the ledger says (not set: unknown, or not in the ledger); sent_ms: when something was last sent, 0 = never;
+ * reported: what TEMU just reported in a complete read, not set in quick mode. */
+struct baseline plan_baseline(struct maybe ledger, int64_t sent_ms, struct maybe reported, int64_t now_ms);
+
+struct plan_item {
+	int64_t sku_id, goods_id;
+	struct maybe known, sent;
+	int64_t wanted;
+	bool fresh;         /* first seen in this run */
+	size_t index;       /* the caller's */
+	/* Filled by plan_build. */
+	const char *reason; /* "delta", "new", "unknown" */
+	int urgency;        /* 0 to zero, 1 less or unknown, 2 more */
+	int64_t amount;     /* pieces less; INT64_MAX when unknown; 0 for more */
+	int goods_urgency;
+	int64_t goods_amount;
+};
+
+struct plan {
+	struct plan_item *changes; /* heap: only what differs, in sending order; SKUs of one goods stand together */
+	size_t count;
+	int64_t compared;          /* items looked at */
+	int64_t goods;             /* distinct goods among the changes: calls needed at least */
+	int64_t zeros;             /* transitions to zero: TEMU has more, or what it has is unknown and zero was not sent last */
+	int64_t lowered, raised, unknown;
+};
+
+/* A change is wanted != known; unknown always differs. Goods with a zero come first, then those with the largest reduction (unknown ones
+ * count as larger than any), then raises; within a goods the same order. A goods is sent as a whole, so that its calls are as few
+ * as possible. Copies; items stay the caller's. PLAN_MEMORY (TEMP). */
+int plan_build(const struct plan_item *items, size_t count, struct plan *plan, struct err *err) MUSTCHECK;
+void plan_release(struct plan *plan);
+
+/* Mass-zero guard: at least `least` transitions to zero, and more than share percent of what was compared. */
+bool plan_guarded(const struct plan *plan, int64_t share_percent, int64_t least);
+
+#endif
