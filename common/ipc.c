@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "common/ipc_guard.h"
 #include "common/log.h"
 
 enum {
@@ -30,6 +31,15 @@ enum {
 	RECONNECT_MAX_MS = 500,
 	MAX_THREADS = 64,
 };
+
+/* Not clock_mono_ms(): these deadlines are waited for on the kernel's clock, which tests cannot replace. */
+static int64_t ipc_mono_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 /* ipc_url: "ipc://" + path, checked for the length the kernel can take. */
 struct ipc_url {
@@ -133,51 +143,95 @@ static void ipc_lock_drop(const char *path, int fd)
 	close(fd);
 }
 
-/* Stores the lock that guards the path into *lock_fd. */
-static int ipc_listen(nng_socket socket, const char *path, int *lock_fd, struct err *err)
+/* What a server or publisher listens with. */
+struct ipc_ear {
+	char path[PATH_BYTES];
+	nng_socket socket;
+	nng_listener listener;
+	int lock_fd; /* guards the path */
+	struct ipc_guard guard;
+};
+
+static int ipc_listener_start(struct ipc_ear *ear, const struct ipc_url *url, struct err *err)
+{
+	int rv = nng_listener_create(&ear->listener, ear->socket, url->text);
+
+	if (rv == 0)
+		rv = nng_listener_set_int(ear->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+	if (rv == 0)
+		rv = nng_listener_start(ear->listener, 0);
+	return rv == 0 ? 0 : ipc_nng_error(err, "cannot listen on", ear->path, rv);
+}
+
+/* The socket is open. */
+static int ipc_listen(struct ipc_ear *ear, const char *path, struct err *err)
 {
 	struct ipc_url url;
-	nng_listener listener;
-	int fd, rv;
+	int fd;
 
 	if (ipc_url_set(&url, path, err) != 0)
 		return -1;
 	fd = ipc_lock_take(path, err);
 	if (fd < 0)
 		return -1;
-	if (ipc_path_check(path, err) != 0)
-		goto failed;
-	rv = nng_listener_create(&listener, socket, url.text);
-	if (rv == 0)
-		rv = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-	if (rv == 0)
-		rv = nng_listener_start(listener, 0);
-	if (rv == 0) {
-		*lock_fd = fd;
+	snprintf(ear->path, sizeof(ear->path), "%s", path);
+	if (ipc_path_check(path, err) == 0 && ipc_listener_start(ear, &url, err) == 0) {
+		ear->lock_fd = fd;
 		return 0;
 	}
-	ipc_nng_error(err, "cannot listen on", path, rv);
-failed:
 	ipc_lock_drop(path, fd);
 	return -1;
 }
 
 /* First the path, then the lock: afterwards both may belong to our successor. */
-static void ipc_unlisten(const char *path, int lock_fd)
+static void ipc_unlisten(const struct ipc_ear *ear)
 {
-	unlink(path);
-	ipc_lock_drop(path, lock_fd);
+	unlink(ear->path);
+	ipc_lock_drop(ear->path, ear->lock_fd);
+}
+
+/* --- threads and the guard of a listener -------------------------------------------------------------------------- */
+
+static int ipc_thread_start(void *(*main)(void *), void *arg, const char *name, struct err *err)
+{
+	pthread_t thread;
+	int rc = pthread_create(&thread, NULL, main, arg);
+
+	if (rc != 0)
+		return err_set(err, ERR_TEMP, "IPC_SETUP", "cannot start thread %s: %s", name, strerror(rc));
+	pthread_setname_np(thread, name);
+	pthread_detach(thread);
+	return 0;
+}
+
+/* For ipc_guard: a new listener in place of a deaf one. That one goes with all its connections: nng let them in as far as the greeting,
+ * and their owners would wait for ever. 1 when the owner has stopped. */
+static int ipc_relisten(struct ipc_ear *ear, pthread_mutex_t *lock, const bool *stopped, struct err *err)
+{
+	struct ipc_url url;
+	int rc = ipc_url_set(&url, ear->path, err);
+
+	pthread_mutex_lock(lock); /* once stopped, the path may be our successor's */
+	if (*stopped)
+		rc = 1;
+	else if (rc == 0 && ipc_path_check(ear->path, err) == 0) {
+		nng_listener_close(ear->listener);
+		unlink(ear->path);
+		rc = ipc_listener_start(ear, &url, err);
+	} else {
+		rc = -1;
+	}
+	pthread_mutex_unlock(lock);
+	return rc;
 }
 
 /* --- server: REP contexts, each with its own thread ------------------------------------------------------------ */
 
 struct ipc_server {
 	struct ipc_object object;
-	char path[PATH_BYTES];
 	ipc_handler *handler;
 	void *arg;
-	nng_socket socket;
-	int lock_fd;
+	struct ipc_ear ear;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	int in_hand; /* requests between receive and reply */
@@ -220,7 +274,10 @@ static void ipc_server_answer(struct ipc_server_thread *thread, nng_msg *message
 	bool usable;
 
 	buf_clear(reply);
-	server->handler(nng_msg_body(message), nng_msg_len(message), reply, server->arg);
+	if (nng_msg_len(message) == 0)
+		buf_add_char(reply, '.'); /* somebody wants to know whether we are there */
+	else
+		server->handler(nng_msg_body(message), nng_msg_len(message), reply, server->arg);
 	usable = !reply->failed && reply->len > 0;
 	if (!usable)
 		log_error("ipc: the reply to a request of %zu bytes is empty or larger than %d bytes; the client gets none",
@@ -271,18 +328,6 @@ static void *ipc_server_main(void *arg)
 	return NULL;
 }
 
-static int ipc_thread_start(void *(*main)(void *), void *arg, const char *name, struct err *err)
-{
-	pthread_t thread;
-	int rc = pthread_create(&thread, NULL, main, arg);
-
-	if (rc != 0)
-		return err_set(err, ERR_TEMP, "IPC_SETUP", "cannot start thread %s: %s", name, strerror(rc));
-	pthread_setname_np(thread, name);
-	pthread_detach(thread);
-	return 0;
-}
-
 static int ipc_server_thread_start(struct ipc_server *server, struct err *err)
 {
 	struct ipc_server_thread *thread = calloc(1, sizeof(*thread));
@@ -295,16 +340,23 @@ static int ipc_server_thread_start(struct ipc_server *server, struct err *err)
 	rv = nng_aio_alloc(&thread->aio, NULL, NULL);
 	if (rv == 0) {
 		nng_aio_set_timeout(thread->aio, NNG_DURATION_INFINITE);
-		rv = nng_ctx_open(&thread->ctx, server->socket);
+		rv = nng_ctx_open(&thread->ctx, server->ear.socket);
 	}
 	if (rv == 0 && ipc_thread_start(ipc_server_main, thread, "ipc-rep", err) == 0)
 		return 0;
 	if (rv != 0)
-		ipc_nng_error(err, "cannot serve", server->path, rv);
+		ipc_nng_error(err, "cannot serve", server->ear.path, rv);
 	if (thread->aio != NULL)
 		nng_aio_free(thread->aio);
 	free(thread);
 	return -1;
+}
+
+static int ipc_server_relisten(void *arg, struct err *err)
+{
+	struct ipc_server *server = arg;
+
+	return ipc_relisten(&server->ear, &server->lock, &server->stopping, err);
 }
 
 struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *handler, void *arg, struct err *err)
@@ -318,21 +370,20 @@ struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *
 		err_set(err, ERR_TEMP, "IPC_SETUP", "out of memory for the server on %s", path);
 		return NULL;
 	}
-	snprintf(server->path, sizeof(server->path), "%s", path);
 	server->handler = handler;
 	server->arg = arg;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->idle, NULL);
-	rv = nng_rep0_open(&server->socket);
+	rv = nng_rep0_open(&server->ear.socket);
 	if (rv == 0)
-		rv = nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, WIRE_MAX);
+		rv = nng_socket_set_size(server->ear.socket, NNG_OPT_RECVMAXSZ, WIRE_MAX);
 	if (rv != 0) {
 		ipc_nng_error(err, "cannot open the server socket", path, rv);
 		free(server);
 		return NULL;
 	}
 	/* Listening comes first: it is the single-instance guard, and threads cannot be taken back. */
-	if (ipc_listen(server->socket, path, &server->lock_fd, err) != 0) {
+	if (ipc_listen(&server->ear, path, err) != 0) {
 		free(server);
 		return NULL;
 	}
@@ -343,7 +394,17 @@ struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *
 			return NULL;
 		}
 	}
+	server->ear.guard = (struct ipc_guard){ .path = server->ear.path, .relisten = ipc_server_relisten, .owner = server };
+	if (ipc_thread_start(ipc_guard_main, &server->ear.guard, "ipc-guard", err) != 0) {
+		ipc_server_stop(server);
+		return NULL;
+	}
 	return server;
+}
+
+int64_t ipc_server_deaf_ms(struct ipc_server *server)
+{
+	return ipc_guard_deaf_ms(&server->ear.guard);
 }
 
 void ipc_server_stop(struct ipc_server *server)
@@ -352,7 +413,7 @@ void ipc_server_stop(struct ipc_server *server)
 		return;
 	pthread_mutex_lock(&server->lock);
 	if (!server->stopping)
-		ipc_unlisten(server->path, server->lock_fd);
+		ipc_unlisten(&server->ear);
 	server->stopping = true;
 	while (server->in_hand > 0)
 		pthread_cond_wait(&server->idle, &server->lock);
@@ -363,12 +424,22 @@ void ipc_server_stop(struct ipc_server *server)
 
 struct ipc_publisher {
 	struct ipc_object object;
-	char path[PATH_BYTES];
-	nng_socket socket;
-	int lock_fd;
+	struct ipc_ear ear;
 	pthread_mutex_t lock;
 	bool stopped;
 };
+
+static void ipc_publisher_nudge(void *arg)
+{
+	ipc_publish(arg, "", 0);
+}
+
+static int ipc_publisher_relisten(void *arg, struct err *err)
+{
+	struct ipc_publisher *publisher = arg;
+
+	return ipc_relisten(&publisher->ear, &publisher->lock, &publisher->stopped, err);
+}
 
 struct ipc_publisher *ipc_publisher_start(const char *path, struct err *err)
 {
@@ -379,24 +450,34 @@ struct ipc_publisher *ipc_publisher_start(const char *path, struct err *err)
 		err_set(err, ERR_TEMP, "IPC_SETUP", "out of memory for the publisher on %s", path);
 		return NULL;
 	}
-	snprintf(publisher->path, sizeof(publisher->path), "%s", path);
 	pthread_mutex_init(&publisher->lock, NULL);
-	rv = nng_pub0_open(&publisher->socket);
+	rv = nng_pub0_open(&publisher->ear.socket);
 	if (rv == 0)
-		rv = nng_socket_set_int(publisher->socket, NNG_OPT_SENDBUF, QUEUE_MESSAGES);
+		rv = nng_socket_set_int(publisher->ear.socket, NNG_OPT_SENDBUF, QUEUE_MESSAGES);
 	if (rv == 0)
-		rv = nng_socket_set_size(publisher->socket, NNG_OPT_RECVMAXSZ, WIRE_MAX);
+		rv = nng_socket_set_size(publisher->ear.socket, NNG_OPT_RECVMAXSZ, WIRE_MAX);
 	if (rv != 0) {
 		ipc_nng_error(err, "cannot open the publisher socket", path, rv);
 		free(publisher);
 		return NULL;
 	}
-	if (ipc_listen(publisher->socket, path, &publisher->lock_fd, err) != 0) {
+	if (ipc_listen(&publisher->ear, path, err) != 0) {
 		free(publisher);
 		return NULL;
 	}
 	ipc_keep(&publisher->object);
+	publisher->ear.guard = (struct ipc_guard){ .path = publisher->ear.path, .relisten = ipc_publisher_relisten,
+		                                   .nudge = ipc_publisher_nudge, .owner = publisher };
+	if (ipc_thread_start(ipc_guard_main, &publisher->ear.guard, "ipc-guard", err) != 0) {
+		ipc_publisher_stop(publisher);
+		return NULL;
+	}
 	return publisher;
+}
+
+int64_t ipc_publisher_deaf_ms(struct ipc_publisher *publisher)
+{
+	return ipc_guard_deaf_ms(&publisher->ear.guard);
 }
 
 void ipc_publish(struct ipc_publisher *publisher, const char *message, size_t len)
@@ -411,7 +492,7 @@ void ipc_publish(struct ipc_publisher *publisher, const char *message, size_t le
 		if (rv == 0) {
 			rv = nng_msg_append(msg, message, len);
 			if (rv == 0)
-				rv = nng_sendmsg(publisher->socket, msg, NNG_FLAG_NONBLOCK);
+				rv = nng_sendmsg(publisher->ear.socket, msg, NNG_FLAG_NONBLOCK);
 			if (rv != 0)
 				nng_msg_free(msg);
 		}
@@ -427,7 +508,7 @@ void ipc_publisher_stop(struct ipc_publisher *publisher)
 		return;
 	pthread_mutex_lock(&publisher->lock);
 	if (!publisher->stopped)
-		ipc_unlisten(publisher->path, publisher->lock_fd);
+		ipc_unlisten(&publisher->ear);
 	publisher->stopped = true;
 	pthread_mutex_unlock(&publisher->lock);
 }
@@ -443,15 +524,6 @@ struct ipc_client {
 	pthread_mutex_t lock;
 	pthread_cond_t returned;
 };
-
-/* Not clock_mono_ms(): these deadlines are waited for on the kernel's clock, which tests cannot replace. */
-static int64_t ipc_mono_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Dials in the background, for ever. */
 static int ipc_dial(nng_socket socket, const char *path, struct err *err)
@@ -647,7 +719,8 @@ static void *ipc_subscriber_main(void *arg)
 		if (rv != 0)
 			break;
 		message = nng_aio_get_msg(subscriber->aio);
-		subscriber->receive(nng_msg_body(message), nng_msg_len(message), subscriber->arg);
+		if (nng_msg_len(message) > 0) /* an empty one is the publisher's self-check */
+			subscriber->receive(nng_msg_body(message), nng_msg_len(message), subscriber->arg);
 		nng_msg_free(message);
 	}
 	log_error("ipc: the event thread ends, receive failed: %s", nng_strerror(rv));

@@ -31,13 +31,21 @@ struct ipc_server *ipc_server_start(const char *path, int threads, ipc_handler *
  * not free: the server's threads wait in nng until the process ends. A second call and NULL do nothing. */
 void ipc_server_stop(struct ipc_server *server);
 
+/* How long the server has not been able to reach itself, in ms; 0 = it can. It asks itself once a second over a fresh connection (an
+ * empty request, which never reaches the handler). A peer that dies while it connects leaves nng 1.5.2's listener deaf (issue 1518):
+ * who connects afterwards is greeted and then forgotten. After two failures in a row the server closes the listener with all its
+ * connections (clients see IPC_DOWN, and connect again) and listens anew on the same path. If that does not help either, the process
+ * should end and be started again. */
+int64_t ipc_server_deaf_ms(struct ipc_server *server);
+
 struct ipc_publisher;
-/* Listens under the rules of ipc_server_start. NULL on error. */
+/* Looks after itself as a server does. Listens under the rules of ipc_server_start. NULL on error. */
 struct ipc_publisher *ipc_publisher_start(const char *path, struct err *err) MUSTCHECK;
-/* At most IPC_MESSAGE_MAX bytes. Never blocks; slow subscribers lose the oldest messages. Any thread. */
+/* 1 to IPC_MESSAGE_MAX bytes (empty messages are the self-check's, subscribers do not see them). Never blocks; slow subscribers lose the oldest messages. Any thread. */
 void ipc_publish(struct ipc_publisher *publisher, const char *message, size_t len);
 /* Unlinks the path; later calls of ipc_publish do nothing. Frees nothing. */
 void ipc_publisher_stop(struct ipc_publisher *publisher);
+int64_t ipc_publisher_deaf_ms(struct ipc_publisher *publisher);
 
 /* --- client side (temu-api, tools) --- */
 struct ipc_client;

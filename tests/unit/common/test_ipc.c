@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "common/ipc.h"
+#include "common/ipc_probe.h"
 
 #define LONG_MS 20000 /* nobody should ever wait that long; generous for sanitizers on a busy machine */
 
@@ -572,6 +573,88 @@ static void test_oversize_on_the_wire(void **state)
 	must_ask(client_of(PATH("wire"), 1), "others are served");
 }
 
+/* nng 1.5.2 (issue 1518): peers that hang up while they connect leave the listener deaf. It must hear again by itself, and those who
+ * connected meanwhile must not be forgotten. */
+static void must_ask_across_relisten(struct ipc_client *client, const char *text)
+{
+	struct err err = ERR_INIT;
+
+	if (ask(client, text, LONG_MS, &err) == 0)
+		return;
+	assert_string_equal(err.code, "IPC_DOWN"); /* cut off, not forgotten */
+	must_ask(client, text);
+}
+
+static void test_deaf_listener_listens_anew(void **state)
+{
+	struct ipc_server *server = serve(PATH("deaf"), 2);
+	struct ipc_client *early = client_of(PATH("deaf"), 1);
+	struct err err = ERR_INIT;
+	struct stat st;
+
+	(void)state;
+	must_ask(early, "before");
+	for (int i = 0; i < 50; i++)
+		close(raw_socket(PATH("deaf"), false));
+	must_ask_across_relisten(client_of(PATH("deaf"), 1), "a newcomer");
+	must_ask_across_relisten(early, "one from before");
+	while (ipc_server_deaf_ms(server) > 0)
+		pause_ms(1);
+	if (ipc_probe(PATH("deaf"), "ping", 4, LONG_MS, NULL, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(lstat(PATH("deaf"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	must_ask(client_of(PATH("deaf"), 1), "after");
+	ipc_server_stop(server);
+	assert_int_equal(access(PATH("deaf"), F_OK), -1);
+}
+
+static void must_not_reach(const char *path, const char *code, int timeout_ms)
+{
+	struct err err = ERR_INIT;
+
+	assert_int_equal(ipc_probe(path, "x", 1, timeout_ms, NULL, &err), -1);
+	assert_string_equal(err.code, code);
+}
+
+static void publish_one(void *publisher)
+{
+	ipc_publish(publisher, "x", 1);
+}
+
+static void test_probe(void **state)
+{
+	struct ipc_publisher *publisher;
+	struct err err = ERR_INIT;
+	struct buf reply;
+	char long_path[200];
+	int fd = raw_socket(PATH("silent"), true);
+
+	(void)state;
+	serve(PATH("probe"), 1);
+	buf_init(&reply, IPC_MESSAGE_MAX);
+	assert_int_equal(ipc_probe(PATH("probe"), "question", 8, LONG_MS, &reply, &err), 0);
+	assert_string_equal(buf_text(&reply), "question");
+	buf_clear(&reply);
+	assert_int_equal(ipc_probe(PATH("probe"), "", 0, LONG_MS, &reply, &err), 0); /* not for the handler */
+	assert_string_equal(buf_text(&reply), ".");
+	buf_release(&reply);
+	buf_init(&reply, 3);
+	assert_int_equal(ipc_probe(PATH("probe"), "question", 8, LONG_MS, &reply, &err), -1);
+	buf_release(&reply);
+	must_not_reach(PATH("nobody-there"), "IPC_DOWN", LONG_MS);
+	must_not_reach(PATH("silent"), "IPC_DOWN", LONG_MS); /* bound, nobody listens */
+	assert_int_equal(listen(fd, 4), 0);
+	must_not_reach(PATH("silent"), "IPC_TIMEOUT", 50);
+	close(fd);
+	assert_non_null(publisher = ipc_publisher_start(PATH("probe-events"), &err));
+	must_not_reach(PATH("probe-events"), "IPC_DOWN", LONG_MS); /* another protocol */
+	assert_int_equal(ipc_probe_events(PATH("probe-events"), publish_one, publisher, LONG_MS, &err), 0);
+	memset(long_path, 'x', sizeof(long_path));
+	long_path[sizeof(long_path) - 1] = '\0';
+	must_not_reach(long_path, "IPC_PATH", LONG_MS);
+}
+
 /* --- restarts -------------------------------------------------------------------------------------------------- */
 
 static void *ask_hang(void *arg)
@@ -648,9 +731,16 @@ static void see(const char *message, size_t len, void *arg)
 
 static void seen_await(struct seen *seen, int boot, long count)
 {
+	struct timespec until;
+	int rc = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 2 * LONG_MS / 1000;
 	pthread_mutex_lock(&seen->lock);
-	while (seen->boot != boot || seen->count < count)
-		pthread_cond_wait(&seen->more, &seen->lock);
+	while (rc == 0 && (seen->boot != boot || seen->count < count))
+		rc = pthread_cond_timedwait(&seen->more, &seen->lock, &until);
+	if (rc != 0)
+		fail_msg("waited in vain for %ld events of %d; seen: %ld of %d", count, boot, seen->count, seen->boot);
 	assert_false(seen->gap);
 	pthread_mutex_unlock(&seen->lock);
 }
@@ -697,6 +787,33 @@ static void test_burst_is_complete(void **state)
 	ipc_publisher_stop(publisher);
 	ipc_publisher_stop(NULL);
 	seen_await(&seen, 1, 5001);
+}
+
+static void test_deaf_publisher_listens_anew(void **state)
+{
+	static struct seen seen = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
+	struct err err = ERR_INIT;
+	struct ipc_publisher *publisher = ipc_publisher_start(PATH("deaf-events"), &err);
+	int64_t end_ms = now_ms() + LONG_MS;
+	char message[64];
+	long count = 0;
+
+	(void)state;
+	assert_non_null(publisher);
+	for (int i = 0; i < 50; i++)
+		close(raw_socket(PATH("deaf-events"), false));
+	assert_non_null(ipc_subscriber_start(PATH("deaf-events"), see, &seen, &err)); /* greeted and forgotten, until it is replaced */
+	for (long number = 1; count == 0 && now_ms() < end_ms; number++) {
+		ipc_publish(publisher, message, (size_t)snprintf(message, sizeof(message), "1 %ld", number));
+		pause_ms(1);
+		pthread_mutex_lock(&seen.lock);
+		count = seen.count;
+		pthread_mutex_unlock(&seen.lock);
+	}
+	assert_true(count > 0);
+	while (ipc_publisher_deaf_ms(publisher) > 0)
+		pause_ms(1);
+	ipc_publisher_stop(publisher);
 }
 
 /* --- soak: load with kills on both sides (TEMU_TEST_SOAK_SECONDS) ---------------------------------------------- */
@@ -824,9 +941,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_stale_socket_is_replaced),
 		cmocka_unit_test(test_foreign_listener_is_left_alone),
 		cmocka_unit_test(test_oversize_on_the_wire),
+		cmocka_unit_test(test_deaf_listener_listens_anew),
+		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_server_killed_and_restarted),
 		cmocka_unit_test(test_events_across_restarts),
 		cmocka_unit_test(test_burst_is_complete),
+		cmocka_unit_test(test_deaf_publisher_listens_anew),
 		cmocka_unit_test(test_soak),
 	};
 
