@@ -1,0 +1,36 @@
+/* env: what every run works with, made once by jobs_env_new: settings, journal and the pool of connections. */
+#ifndef WORKER_JOBS_ENV_H
+#define WORKER_JOBS_ENV_H
+
+#include <stddef.h>
+#include "common/err.h"
+#include "proto/settings.h"
+#include "worker/core/run.h"
+#include "worker/db/connpool.h"
+#include "worker/db/db.h"
+#include "worker/temu/temu.h"
+
+struct jobs_env {
+	const struct settings *settings; /* borrowed */
+	struct journal *journal;         /* borrowed */
+	struct connpool *pool;
+};
+
+/* db_config of the settings; borrows from them. */
+struct db_config jobs_db_config(const struct settings *settings);
+
+/* A client for one run of this shop; the budget is shared by app key. The caller frees with temu_free. */
+struct temu *jobs_temu_new(const struct settings *settings, const struct shop_settings *shop, struct err *err) MUSTCHECK;
+
+/* How long a database call of a run may take: until the run's deadline or until it is asked to stop. */
+struct db_limit jobs_db_limit(struct run *run);
+
+#define JOBS_DB_TRIES 4
+
+/* Takes a connection, works, puts it back; transaction: work stands between BEGIN and COMMIT. Work that failed for the moment (deadlock,
+ * lock time-out, cut connection, lost answer to COMMIT, too busy) is done again up to JOBS_DB_TRIES times in all with short waits, on a
+ * fresh connection if the old one is doubtful: so work must be repeatable and start from nothing each time. limit as connpool_take. */
+int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, bool transaction, db_work_fn *work, void *arg,
+                struct err *err) MUSTCHECK;
+
+#endif

@@ -1,0 +1,239 @@
+/* The table of job types and the environment of their runs: pool, TEMU clients, statistics, migration. No job lives here. */
+#include "worker/jobs/jobs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "worker/db/schema.h"
+#include "worker/jobs/env.h"
+#include "worker/jobs/inventory_sync.h"
+#include "worker/temu/temu_budget.h"
+
+#define STOP_MS 2000
+#define PLAN_MAX (4 << 20)
+
+static const struct job_type *const table[] = { &inventory_sync_job };
+
+const struct job_type *const *jobs_table(size_t *count)
+{
+	*count = sizeof(table) / sizeof(table[0]);
+	return table;
+}
+
+static enum db_encryption encryption_of(int setting)
+{
+	switch ((enum setting_encryption)setting) {
+	case ENCRYPTION_OFF:
+		return DB_ENCRYPTION_OFF;
+	case ENCRYPTION_REQUEST:
+		return DB_ENCRYPTION_REQUEST;
+	case ENCRYPTION_REQUIRE:
+		return DB_ENCRYPTION_REQUIRE;
+	}
+	return DB_ENCRYPTION_REQUIRE;
+}
+
+struct db_config jobs_db_config(const struct settings *settings)
+{
+	return (struct db_config){
+		.server = settings->db_server,
+		.user = settings->db_user,
+		.password = settings->db_password,
+		.database = settings->db_name,
+		.encryption = encryption_of(settings->db_encryption),
+		.ca_file = settings->db_ca_file,
+		.login_timeout_s = (int)settings->db_login_timeout_s,
+		.statement_timeout_s = (int)settings->db_statement_timeout_s,
+		.lock_timeout_ms = (int)settings->db_lock_timeout_ms,
+		.folder = settings->state_folder,
+	};
+}
+
+void *jobs_env_new(const struct settings *settings, struct journal *journal, struct err *err)
+{
+	struct connpool_config config = {
+		.db = jobs_db_config(settings),
+		.base = (int)settings->pool_base,
+		.overflow = (int)settings->pool_overflow,
+		.pre_ping = settings->pool_pre_ping,
+		.recycle_s = (int)settings->pool_recycle_s,
+		.wait_ms = (int)settings->pool_wait_ms,
+	};
+	struct jobs_env *env;
+
+	if (db_setup(&config.db, err) != 0)
+		return NULL;
+	env = calloc(1, sizeof(*env));
+	if (!env) {
+		err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+		return NULL;
+	}
+	env->settings = settings;
+	env->journal = journal;
+	env->pool = connpool_new(&config, err);
+	if (!env->pool) {
+		free(env);
+		return NULL;
+	}
+	return env;
+}
+
+void jobs_env_free(void *arg)
+{
+	struct jobs_env *env = arg;
+	struct err err = ERR_INIT;
+
+	if (!env)
+		return;
+	if (connpool_stop(env->pool, clock_mono_ms() + STOP_MS, &err) == 0)
+		connpool_free(env->pool);
+	else
+		log_warning("connection pool: %s", err.text);
+	free(env);
+}
+
+static void add_budget(const struct temu_budget_stats *stats, void *arg)
+{
+	struct buf *out = arg;
+
+	json_object_open(out, NULL);
+	json_add_int64(out, "number", stats->number);
+	json_add_int64(out, "configured", stats->configured);
+	json_add_fixed(out, "rate", (double)stats->milli_rate / 1000, 3);
+	json_add_int64(out, "taken", stats->taken);
+	json_add_int64(out, "waits", stats->waits);
+	json_add_int64(out, "limited", stats->limited);
+	json_object_close(out);
+}
+
+void jobs_env_stats(void *arg, struct buf *out)
+{
+	struct jobs_env *env = arg;
+	struct connpool_stats pool;
+
+	connpool_stats(env->pool, &pool);
+	json_object_open(out, "pool");
+	json_add_int64(out, "open", pool.open);
+	json_add_int64(out, "idle", pool.idle);
+	json_add_int64(out, "taken", pool.taken);
+	json_add_int64(out, "waiting", pool.waiting);
+	json_add_int64(out, "takes", pool.takes);
+	json_add_int64(out, "opened", pool.opened);
+	json_add_int64(out, "open_failed", pool.open_failed);
+	json_add_int64(out, "discarded", pool.discarded);
+	json_add_int64(out, "recycled", pool.recycled);
+	json_add_int64(out, "closed", pool.closed);
+	json_add_int64(out, "wait_ms_total", pool.wait_ms_total);
+	json_add_int64(out, "wait_ms_max", pool.wait_ms_max);
+	json_add_int64(out, "timeouts", pool.timeouts);
+	json_object_close(out);
+	json_array_open(out, "rates");
+	temu_budget_each(add_budget, out);
+	json_array_close(out);
+}
+
+/* --- for the jobs --- */
+
+struct temu *jobs_temu_new(const struct settings *settings, const struct shop_settings *shop, struct err *err)
+{
+	struct temu_config config = {
+		.url = shop->url,
+		.region = shop->region,
+		.app_key = shop->app_key,
+		.app_secret = shop->app_secret,
+		.access_token = shop->access_token,
+		.rate = settings->temu_rate,
+		.in_flight = settings->temu_in_flight,
+		.timeout_ms = settings->temu_timeout_ms,
+		.attempts = settings->temu_attempts,
+		.ca_file = settings->temu_ca_file,
+	};
+
+	return temu_new(&config, err);
+}
+
+struct db_limit jobs_db_limit(struct run *run)
+{
+	int64_t deadline = run_deadline_mono_ms(run);
+
+	return (struct db_limit){ .deadline_ms = deadline == INT64_MAX ? 0 : deadline, .cancelled = run_stopping, .arg = run };
+}
+
+static bool limit_reached(const struct db_limit *limit)
+{
+	return limit && ((limit->cancelled && limit->cancelled(limit->arg)) ||
+	                 (limit->deadline_ms != 0 && clock_mono_ms() >= limit->deadline_ms));
+}
+
+/* 50, 100, 200 ms, in slices, so that a stop is noticed. */
+static void pause_before(int attempt, const struct db_limit *limit)
+{
+	int64_t until = clock_mono_ms() + ((int64_t)25 << attempt);
+
+	while (clock_mono_ms() < until && !limit_reached(limit))
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+}
+
+int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, bool transaction, db_work_fn *work, void *arg, struct err *err)
+{
+	for (int attempt = 1;; attempt++) {
+		struct err inner = ERR_INIT;
+		int rc = transaction ? connpool_transaction(env->pool, limit, work, arg, &inner) :
+		                       connpool_run(env->pool, limit, work, arg, &inner);
+
+		if (rc == 0)
+			return 0;
+		if (inner.class != ERR_TEMP || attempt >= JOBS_DB_TRIES || limit_reached(limit)) {
+			if (err)
+				*err = inner;
+			return -1;
+		}
+		log_warning("%s: %s (attempt %d of %d, done again)", inner.code, inner.text, attempt, JOBS_DB_TRIES);
+		pause_before(attempt, limit);
+	}
+}
+
+/* --- migration --- */
+
+static int open_own(const struct settings *settings, struct db **db, struct err *err)
+{
+	struct db_config config = jobs_db_config(settings);
+
+	if (db_setup(&config, err) != 0)
+		return -1;
+	*db = db_open(&config, err);
+	if (*db)
+		return 0;
+	if (err && (err->number == 4060 || err->number == 911))
+		err_context(err, "the own database %s does not exist or may not be entered (create it with the collation of %s: CREATE DATABASE "
+		                 "[%s] COLLATE Latin1_General_CI_AS)", settings->db_name, settings->jtl_database, settings->db_name);
+	return -1;
+}
+
+int schema_migrate(const struct settings *settings, bool plan_only, struct err *err)
+{
+	struct schema_list list = schema_own();
+	struct db *db = NULL;
+	struct buf plan;
+	size_t pending = 0;
+	int rc = -1;
+
+	buf_init(&plan, PLAN_MAX);
+	if (open_own(settings, &db, err) != 0 || schema_plan(db, &list, &plan, &pending, err) != 0)
+		goto out;
+	if (plan_only || pending > 0)
+		printf("%s", buf_text(&plan));
+	fflush(stdout);
+	if (!plan_only && schema_apply(db, &list, err) != 0)
+		goto out;
+	rc = 0;
+out:
+	db_close(db);
+	buf_release(&plan);
+	return rc;
+}

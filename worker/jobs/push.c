@@ -1,0 +1,507 @@
+/* Step push: the plan, its guard, and sending it. Before a call its listings are committed as unknown (a batch of rows in one statement,
+ * ahead of the calls), after it only what TEMU confirmed is marked, in transactions of a batch of rows. So a crash at any point costs a repeated
+ * push and never a forgotten one. No transaction is open while a call is under way. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/db/inventory.h"
+#include "worker/jobs/sync.h"
+#include "worker/temu/temu_stock.h"
+
+#define GRACE_MS 500       /* what is in flight may still be answered after a stop */
+#define LAST_WORD_MS 3000  /* for marking what was confirmed when the run has been stopped */
+#define LINES_MAX 20
+#define DETAIL_MAX 2000
+
+enum phase { PLANNED, INTENDED, DECIDED, MARKED };
+
+struct push {
+	struct sync *sync;
+	struct temu_stock_item *items; /* in plan order */
+	enum phase *phases;
+	size_t count;
+	size_t intended;  /* items before this one are intended or further */
+	size_t *decided;  /* indexes that wait to be marked */
+	size_t decided_count;
+	bool last_word;   /* sending has ended: what was confirmed is marked even after a stop */
+	bool gate_shut;
+	struct err failed; /* marking failed where no error can be returned */
+};
+
+/* --- items of the journal --- */
+
+struct item_batch {
+	struct item_record *records;
+	struct buf *details;
+	size_t count;
+};
+
+static void batch_release(struct item_batch *batch)
+{
+	for (size_t i = 0; batch->details && i < batch->count; i++)
+		buf_release(&batch->details[i]);
+	free(batch->details);
+	free(batch->records);
+}
+
+static int batch_init(struct item_batch *batch, size_t count, struct err *err)
+{
+	*batch = (struct item_batch){ .count = count };
+	batch->records = calloc(count ? count : 1, sizeof(*batch->records));
+	batch->details = calloc(count ? count : 1, sizeof(*batch->details));
+	if (batch->records && batch->details) {
+		for (size_t i = 0; i < count; i++)
+			buf_init(&batch->details[i], DETAIL_MAX);
+		return 0;
+	}
+	free(batch->records);
+	free(batch->details);
+	*batch = (struct item_batch){ .count = 0 };
+	return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory for %zu items", count);
+}
+
+static const struct listing *listing_of(const struct sync *sync, const struct plan_item *change)
+{
+	return &sync->list.items[change->index];
+}
+
+static void fill_record(struct sync *sync, const struct plan_item *change, struct item_record *record, struct buf *detail)
+{
+	const struct listing *listing = listing_of(sync, change);
+
+	sync_detail(listing, detail);
+	*record = (struct item_record){
+		.sku = listing->sku,
+		.sku_id = listing->sku_id,
+		.goods_id = listing->goods_id,
+		.has_from = change->known.set,
+		.from = change->known.value,
+		.has_to = true,
+		.to = change->wanted,
+		.outcome = ITEM_PLANNED,
+		.reason = change->reason,
+		.code = "",
+		.request_id = "",
+		.text = listing->near ? "differs from JTL's spelling" : "",
+		.detail = detail->failed ? NULL : buf_text(detail),
+	};
+}
+
+/* The changes from..to-1 as PLANNED. */
+static int store_planned(struct sync *sync, size_t from, size_t to, struct err *err)
+{
+	enum { BATCH = 500 };
+	int rc = 0;
+
+	while (rc == 0 && from < to) {
+		size_t count = to - from < BATCH ? to - from : BATCH;
+		struct item_batch batch;
+
+		if (batch_init(&batch, count, err) != 0)
+			return -1;
+		for (size_t i = 0; i < count; i++)
+			fill_record(sync, &sync->plan.changes[from + i], &batch.records[i], &batch.details[i]);
+		rc = sync_items(sync, batch.records, count, err);
+		batch_release(&batch);
+		from += count;
+	}
+	return rc;
+}
+
+static enum item_outcome outcome_of(enum temu_stock_outcome outcome)
+{
+	switch (outcome) {
+	case TEMU_STOCK_UNSENT:
+		return ITEM_PLANNED;
+	case TEMU_STOCK_CONFIRMED:
+		return ITEM_PUSHED;
+	case TEMU_STOCK_REFUSED:
+		return ITEM_REFUSED;
+	case TEMU_STOCK_UNKNOWN:
+		return ITEM_UNKNOWN;
+	}
+	return ITEM_UNKNOWN;
+}
+
+/* --- before a call --- */
+
+static struct db_limit limit_of(const struct push *p)
+{
+	if (p->last_word)
+		return (struct db_limit){ .deadline_ms = clock_mono_ms() + LAST_WORD_MS };
+	return jobs_db_limit(p->sync->run);
+}
+
+static int push_db(struct push *p, bool transaction, int64_t statements, db_work_fn *work, void *arg, struct err *err)
+{
+	struct db_limit limit = limit_of(p);
+
+	if (jobs_db_run(p->sync->env, &limit, transaction, work, arg, err) != 0)
+		return -1;
+	p->sync->figures.statements += statements + (transaction ? 2 : 0);
+	return 0;
+}
+
+struct rows {
+	struct push *push;
+	struct ledger_push *ledger;
+	struct inventory_confirmed *inventory;
+	size_t count, inventory_count;
+	int64_t now_ms;
+};
+
+static int intend_work(struct db *db, void *arg, struct err *err)
+{
+	struct rows *r = arg;
+	struct sync *sync = r->push->sync;
+
+	return ledger_intend(db, sync->shop->id, run_id(sync->run), r->now_ms, r->ledger, r->count, err);
+}
+
+static void fill_push(const struct push *p, size_t index, struct ledger_push *row)
+{
+	const struct plan_item *change = &p->sync->plan.changes[index];
+	const struct temu_stock_item *item = &p->items[index];
+
+	*row = (struct ledger_push){
+		.sku_id = change->sku_id,
+		.target = change->wanted,
+		.known = change->known,
+		.sent = change->sent,
+		.sent_ms = listing_of(p->sync, change)->sent_ms,
+		.confirmed = item->outcome == TEMU_STOCK_CONFIRMED,
+		.code = item->code_text,
+		.request_id = item->request_id,
+	};
+}
+
+/* The next batch of rows: known becomes unknown, and each has its row in the journal. */
+static int intend_next(struct push *p, struct err *err)
+{
+	size_t left = p->count - p->intended, batch = (size_t)p->sync->env->settings->write_batch;
+	struct rows r = { .push = p, .count = left < batch ? left : batch, .now_ms = clock_now_ms() };
+	int rc;
+
+	r.ledger = calloc(r.count, sizeof(*r.ledger));
+	if (!r.ledger)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+	for (size_t i = 0; i < r.count; i++)
+		fill_push(p, p->intended + i, &r.ledger[i]);
+	rc = store_planned(p->sync, p->intended, p->intended + r.count, err);
+	if (rc == 0)
+		rc = push_db(p, false, 1, intend_work, &r, err);
+	free(r.ledger);
+	if (rc != 0)
+		return -1;
+	for (size_t i = 0; i < r.count; i++)
+		p->phases[p->intended + i] = INTENDED;
+	p->intended += r.count;
+	return 0;
+}
+
+static int before_call(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err)
+{
+	struct push *p = arg;
+
+	if (p->failed.class != ERR_NONE) {
+		*err = p->failed;
+		return -1;
+	}
+	if (run_check(p->sync->run, err) != 0)
+		return -1;
+	if (!sync_gate_open(p->sync)) {
+		p->gate_shut = true;
+		return err_set(err, ERR_CANCELLED, "GATE_SHUT", "the shop's gate was shut");
+	}
+	for (size_t i = 0; i < count; i++)
+		while ((size_t)(items[i] - p->items) >= p->intended)
+			if (intend_next(p, err) != 0)
+				return -1;
+	return 0;
+}
+
+/* --- after it --- */
+
+static int mark_work(struct db *db, void *arg, struct err *err)
+{
+	struct rows *r = arg;
+
+	if (ledger_judge(db, r->push->sync->shop->id, r->now_ms, r->ledger, r->count, err) != 0)
+		return -1;
+	return inventory_confirm(db, r->inventory, r->inventory_count, err);
+}
+
+static void count_outcome(struct sync *sync, const struct temu_stock_item *item)
+{
+	struct sync_figures *f = &sync->figures;
+
+	switch (item->outcome) {
+	case TEMU_STOCK_UNSENT:
+		return;
+	case TEMU_STOCK_CONFIRMED:
+		f->pushed++;
+		run_count(sync->run, RUN_CHANGED, 1);
+		return;
+	case TEMU_STOCK_REFUSED:
+		f->refused++;
+		break;
+	case TEMU_STOCK_UNKNOWN:
+		f->unknown++;
+		break;
+	}
+	run_count(sync->run, RUN_REFUSED, 1);
+	if (f->refused + f->unknown <= LINES_MAX)
+		log_warning("SKU %" PRId64 " of goods %" PRId64 ": %s, %s %s (request %s)", item->sku_id, item->goods_id,
+		            temu_stock_outcome_name(item->outcome), item->code_text, item->reason, item->request_id);
+}
+
+static int mark_rows(struct push *p, struct rows *r, struct err *err)
+{
+	bool old = sync_may_write_old(p->sync);
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct plan_item *change = &p->sync->plan.changes[p->decided[i]];
+		const struct listing *listing = listing_of(p->sync, change);
+
+		fill_push(p, p->decided[i], &r->ledger[i]);
+		if (old && r->ledger[i].confirmed && listing->product.set)
+			r->inventory[r->inventory_count++] = (struct inventory_confirmed){ listing->product.value, change->wanted };
+	}
+	return push_db(p, true, 1 + (r->inventory_count > 0), mark_work, r, err);
+}
+
+static int journal_rows(struct push *p, struct err *err)
+{
+	struct item_batch batch;
+	int rc;
+
+	if (batch_init(&batch, p->decided_count, err) != 0)
+		return -1;
+	for (size_t i = 0; i < p->decided_count; i++) {
+		const struct temu_stock_item *item = &p->items[p->decided[i]];
+		struct item_record *record = &batch.records[i];
+
+		fill_record(p->sync, &p->sync->plan.changes[p->decided[i]], record, &batch.details[i]);
+		record->outcome = outcome_of(item->outcome);
+		record->code = item->code_text;
+		record->request_id = item->request_id;
+		record->text = item->late ? "confirmed; an earlier attempt may still arrive" : item->reason;
+	}
+	rc = run_items_judge(p->sync->run, batch.records, p->decided_count, err);
+	batch_release(&batch);
+	return rc;
+}
+
+/* Marks what was decided: the database first, the journal second, so that the journal never says more than is true. */
+static int mark_decided(struct push *p, struct err *err)
+{
+	struct rows r = { .push = p, .count = p->decided_count, .now_ms = clock_now_ms() };
+	int rc = -1;
+
+	if (p->decided_count == 0)
+		return 0;
+	r.ledger = calloc(r.count, sizeof(*r.ledger));
+	r.inventory = calloc(r.count, sizeof(*r.inventory));
+	if (!r.ledger || !r.inventory)
+		err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+	else if (mark_rows(p, &r, err) == 0 && journal_rows(p, err) == 0)
+		rc = 0;
+	if (rc == 0) {
+		for (size_t i = 0; i < p->decided_count; i++)
+			p->phases[p->decided[i]] = MARKED;
+		p->decided_count = 0;
+	}
+	free(r.ledger);
+	free(r.inventory);
+	return rc;
+}
+
+static void item_done(struct temu_stock_item *item, void *arg)
+{
+	struct push *p = arg;
+	size_t index = (size_t)(item - p->items);
+
+	if (item->outcome == TEMU_STOCK_UNSENT)
+		return;
+	p->phases[index] = DECIDED;
+	p->decided[p->decided_count++] = index;
+	count_outcome(p->sync, item);
+	run_progress(p->sync->run, p->sync->figures.pushed + p->sync->figures.refused + p->sync->figures.unknown, (int64_t)p->count);
+	if (p->decided_count >= (size_t)p->sync->env->settings->write_batch && p->failed.class == ERR_NONE)
+		(void)!mark_decided(p, &p->failed);
+}
+
+static bool must_stop(void *arg)
+{
+	struct push *p = arg;
+
+	return p->failed.class != ERR_NONE || run_stopping(p->sync->run);
+}
+
+/* --- what was intended and certainly not sent --- */
+
+static int restore_work(struct db *db, void *arg, struct err *err)
+{
+	struct rows *r = arg;
+	struct sync *sync = r->push->sync;
+
+	return ledger_restore(db, sync->shop->id, run_id(sync->run), r->ledger, r->count, err);
+}
+
+static int restore_unsent(struct push *p, struct err *err)
+{
+	struct rows r = { .push = p };
+	int rc = 0;
+
+	r.ledger = calloc(p->intended ? p->intended : 1, sizeof(*r.ledger));
+	if (!r.ledger)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+	for (size_t i = 0; i < p->intended; i++)
+		if (p->phases[i] == INTENDED && p->items[i].outcome == TEMU_STOCK_UNSENT)
+			fill_push(p, i, &r.ledger[r.count++]);
+	if (r.count > 0)
+		rc = push_db(p, false, 1, restore_work, &r, err);
+	free(r.ledger);
+	return rc;
+}
+
+/* --- sending --- */
+
+static int push_init(struct push *p, struct sync *sync, struct err *err)
+{
+	size_t count = sync->plan.count;
+
+	*p = (struct push){ .sync = sync, .count = count, .failed = ERR_INIT };
+	p->items = calloc(count, sizeof(*p->items));
+	p->phases = calloc(count, sizeof(*p->phases));
+	p->decided = calloc(count, sizeof(*p->decided));
+	if (!p->items || !p->phases || !p->decided)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory for %zu changes", count);
+	for (size_t i = 0; i < count; i++) {
+		const struct plan_item *change = &sync->plan.changes[i];
+
+		p->items[i] = (struct temu_stock_item){ .sku_id = change->sku_id, .goods_id = change->goods_id, .target = change->wanted };
+	}
+	return 0;
+}
+
+/* Whatever ended the sending, what was decided is marked and what was not sent is put back, if the server lets us: if not, the rows stay
+ * unknown, which is safe. */
+static int settle(struct push *p, int sent, struct err *err)
+{
+	struct err inner = ERR_INIT;
+
+	p->last_word = true;
+	if (mark_decided(p, &inner) != 0 || (sent != 0 && restore_unsent(p, &inner) != 0)) {
+		if (sent != 0)
+			log_warning("after the stop: %s; these SKUs stay unknown", inner.text);
+		else if (err)
+			*err = inner;
+		return -1;
+	}
+	return sent;
+}
+
+static int gate_shut(struct push *p, struct err *err)
+{
+	struct sync *sync = p->sync;
+
+	sync->note = "the gate was shut while pushing: the rest is planned only";
+	for (size_t i = 0; i < p->count; i++)
+		sync->figures.planned += p->phases[i] < DECIDED;
+	log_warning("gate shut after %" PRId64 " of %zu changes: the rest is planned only", sync->figures.pushed, p->count);
+	return store_planned(sync, p->intended, p->count, err);
+}
+
+static int send_plan(struct sync *sync, struct err *err)
+{
+	int64_t deadline = run_deadline_mono_ms(sync->run);
+	struct push p = { .sync = sync };
+	struct temu_limits limits = { .cancelled = must_stop, .arg = &p, .deadline_ms = deadline == INT64_MAX ? 0 : deadline,
+		                      .grace_ms = GRACE_MS };
+	struct temu_stock_request request = { .batch = sync->env->settings->temu_push_batch, .key_prefix = "stock", .before = before_call,
+		                              .done = item_done, .arg = &p, .limits = &limits };
+	int rc = push_init(&p, sync, err);
+
+	if (rc == 0) {
+		request.items = p.items;
+		request.count = p.count;
+		rc = temu_stock_push(sync->temu, &request, err);
+		if (p.failed.class != ERR_NONE && err) {
+			*err = p.failed;
+			rc = -1;
+		}
+		rc = settle(&p, rc, err);
+		if (rc != 0 && p.gate_shut && p.failed.class == ERR_NONE)
+			rc = gate_shut(&p, err);
+	}
+	if (sync->figures.refused + sync->figures.unknown > 0)
+		run_partial(sync->run);
+	free(p.items);
+	free(p.phases);
+	free(p.decided);
+	return rc;
+}
+
+/* --- the plan --- */
+
+static int make_plan(struct sync *sync, struct err *err)
+{
+	struct plan_item *items = calloc(sync->list.count ? sync->list.count : 1, sizeof(*items));
+	struct sync_figures *f = &sync->figures;
+	size_t count = 0;
+	int rc;
+
+	if (!items)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory for the plan");
+	for (size_t i = 0; i < sync->list.count; i++) {
+		const struct listing *item = &sync->list.items[i];
+
+		if (item->active && item->wanted.decision == WANTED_STOCK)
+			items[count++] = (struct plan_item){ .sku_id = item->sku_id, .goods_id = item->goods_id, .known = item->known,
+				                             .sent = item->sent, .wanted = item->wanted.quantity, .fresh = item->fresh, .index = i };
+	}
+	rc = plan_build(items, count, &sync->plan, err);
+	free(items);
+	f->changed = (int64_t)sync->plan.count;
+	f->zeros = sync->plan.zeros;
+	f->lowered = sync->plan.lowered;
+	f->raised = sync->plan.raised;
+	return rc;
+}
+
+/* The plan is kept and nothing is sent. */
+static int keep_plan(struct sync *sync, const char *note, struct err *err)
+{
+	sync->note = note;
+	sync->figures.planned = sync->figures.changed;
+	log_info("%zu changes planned, nothing sent: %s", sync->plan.count, note);
+	return store_planned(sync, 0, sync->plan.count, err);
+}
+
+int sync_push(struct sync *sync, struct err *err)
+{
+	const struct shop_settings *shop = sync->shop;
+	struct plan *plan = &sync->plan;
+
+	plan_release(plan);
+	if (make_plan(sync, err) != 0)
+		return -1;
+	log_info("%" PRId64 " listings compared: %zu changes in %" PRId64 " goods, %" PRId64 " to zero, %" PRId64 " less, %" PRId64
+	         " more, %" PRId64 " unknown", plan->compared, plan->count, plan->goods, plan->zeros, plan->lowered, plan->raised, plan->unknown);
+	sync->guarded = plan_guarded(plan, shop->zero_share_percent, shop->zero_share_least);
+	if (sync->dry)
+		return keep_plan(sync, "dry run", err);
+	if (sync->guarded) {
+		if (keep_plan(sync, "mass-zero guard", err) != 0)
+			return -1;
+		return err_set(err, ERR_PERM, "GUARD_ZEROS",
+		               "%" PRId64 " of %" PRId64 " SKUs would be set to zero, more than %" PRId64 " %%: nothing was sent, the plan is kept as "
+		               "the run's items", plan->zeros, plan->compared, shop->zero_share_percent);
+	}
+	if (!sync_gate_open(sync))
+		return keep_plan(sync, "the shop's gate is shut", err);
+	return plan->count > 0 ? send_plan(sync, err) : 0;
+}

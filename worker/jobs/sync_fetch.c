@@ -1,0 +1,103 @@
+/* Step fetch: the complete catalogue of TEMU into memory. An incomplete one ends the run before anything is written. */
+#include <inttypes.h>
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/jobs/sync.h"
+#include "worker/temu/temu_stock.h"
+
+#define LINES_MAX 20 /* warnings of one kind in the log */
+#define PROGRESS_EVERY 500
+
+struct fetching {
+	struct sync *sync;
+	struct catalogue catalogue;
+	struct err failed; /* memory gave out where no error can be returned */
+};
+
+static int take_sku(const struct temu_sku *sku, void *arg, struct err *err)
+{
+	struct fetching *f = arg;
+	struct catalogue_entry entry = { .sku_id = sku->sku_id, .goods_id = sku->goods_id, .stock = sku->stock };
+
+	entry.sku = (char *)(uintptr_t)sku->sku_sn; /* copied by catalogue_add */
+	entry.name = (char *)(uintptr_t)sku->goods_name;
+	if (f->catalogue.count % PROGRESS_EVERY == 0)
+		run_progress(f->sync->run, (int64_t)f->catalogue.count, 0);
+	return catalogue_add(&f->catalogue, &entry, err);
+}
+
+static void take_bad(const struct temu_bad_row *row, void *arg)
+{
+	struct fetching *f = arg;
+	struct catalogue_entry entry = { .sku_id = row->sku_id, .goods_id = row->goods_id, .bad = true };
+
+	if (f->sync->figures.bad_rows++ < LINES_MAX)
+		log_warning("TEMU list %d, page %" PRId64 ", row %d, SKU %" PRId64 " \"%s\": %s%s", row->filter, row->page, row->row,
+		            row->sku_id, row->sku_sn, row->what, row->handed ? "" : "; left out");
+	if (row->handed)
+		return;
+	if (row->sku_id == 0)
+		f->catalogue.nameless++;
+	else if (f->failed.class == ERR_NONE)
+		(void)!catalogue_add(&f->catalogue, &entry, &f->failed);
+}
+
+static void take_gone(int64_t sku_id, void *arg)
+{
+	struct fetching *f = arg;
+	struct catalogue_entry entry = { .sku_id = sku_id, .gone = true };
+
+	if (f->failed.class == ERR_NONE)
+		(void)!catalogue_add(&f->catalogue, &entry, &f->failed);
+}
+
+static int64_t count_active(const struct listings *list)
+{
+	int64_t active = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		active += list->items[i].was_active;
+	return active;
+}
+
+static int merge(struct fetching *f, const struct temu_catalogue *read, struct err *err)
+{
+	struct sync *sync = f->sync;
+
+	if (f->failed.class != ERR_NONE) {
+		*err = f->failed;
+		return -1;
+	}
+	if (read->skus == 0 && count_active(&sync->list) > 0)
+		return err_set(err, ERR_TEMP, "CATALOGUE_EMPTY",
+		               "TEMU shows no SKU at all, the ledger holds %" PRId64 " active ones: not believed", count_active(&sync->list));
+	return listings_merge(&sync->list, &f->catalogue, clock_now_ms(), err);
+}
+
+int sync_fetch(struct sync *sync, struct err *err)
+{
+	int64_t deadline = run_deadline_mono_ms(sync->run);
+	struct temu_limits limits = { .cancelled = run_stopping, .arg = sync->run, .deadline_ms = deadline == INT64_MAX ? 0 : deadline };
+	struct fetching f = { .sync = sync, .failed = ERR_INIT };
+	struct temu_catalogue_request request = {
+		.page_size = sync->env->settings->temu_page_size,
+		.sku = take_sku,
+		.bad = take_bad,
+		.gone = take_gone,
+		.arg = &f,
+		.limits = &limits,
+	};
+	struct temu_catalogue read = { .skus = 0 };
+	int rc = temu_catalogue_read(sync->temu, &request, &read, err);
+
+	if (rc == 0)
+		rc = merge(&f, &read, err);
+	if (rc == 0) {
+		sync->figures.seen = read.skus;
+		run_progress(sync->run, read.skus, read.skus);
+		log_info("TEMU has %" PRId64 " SKUs: %" PRId64 " on sale, %" PRId64 " not; %" PRId64 " pages%s", read.skus, read.active,
+		         read.inactive, read.pages, read.rereads ? ", lists changed meanwhile and were read again" : "");
+	}
+	catalogue_release(&f.catalogue);
+	return rc;
+}
