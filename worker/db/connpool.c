@@ -31,6 +31,7 @@ struct connpool {
 	int places;                       /* in use: idle, taken, or being opened */
 	struct entry *idle, *taken;       /* idle: most recently used first */
 	struct waiter *first, *last;
+	int64_t doubt_ms;                 /* when a connection was last found dead: those idle since before are tried first */
 	struct connpool_stats stats;
 };
 
@@ -231,6 +232,8 @@ static void drop(struct connpool *pool, struct entry *entry, int64_t *counter)
 	pthread_mutex_lock(&pool->lock);
 	pool->stats.open--;
 	(*counter)++;
+	if (counter == &pool->stats.discarded)
+		pool->doubt_ms = clock_mono_ms();
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -242,7 +245,7 @@ static bool too_old(const struct connpool *pool, const struct entry *entry, int6
 /* Still good? Otherwise it is dropped, the place stays. */
 static struct entry *check(struct connpool *pool, struct entry *entry)
 {
-	int64_t now_ms = clock_mono_ms();
+	int64_t now_ms = clock_mono_ms(), doubt_ms;
 	struct err err = ERR_INIT;
 
 	if (!entry)
@@ -251,11 +254,15 @@ static struct entry *check(struct connpool *pool, struct entry *entry)
 		drop(pool, entry, &pool->stats.recycled);
 		return NULL;
 	}
-	if (pool->config.pre_ping && now_ms - entry->idle_since_ms > CONNPOOL_PING_AFTER_MS && db_ping(entry->db, &err) != 0) {
-		drop(pool, entry, &pool->stats.discarded);
-		return NULL;
-	}
-	return entry;
+	pthread_mutex_lock(&pool->lock);
+	doubt_ms = pool->doubt_ms;
+	pthread_mutex_unlock(&pool->lock);
+	if (!pool->config.pre_ping ||
+	    (now_ms - entry->idle_since_ms <= CONNPOOL_PING_AFTER_MS && entry->idle_since_ms > doubt_ms) ||
+	    db_ping(entry->db, &err) == 0)
+		return entry;
+	drop(pool, entry, &pool->stats.discarded);
+	return NULL;
 }
 
 static struct entry *open_entry(struct connpool *pool, struct err *err)

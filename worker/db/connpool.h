@@ -12,7 +12,8 @@ struct connpool;
 struct connpool_config {
 	struct db_config db; /* what it points to must outlive the pool */
 	int base, overflow;
-	bool pre_ping;       /* try a connection that was idle for more than CONNPOOL_PING_AFTER_MS before it is handed out */
+	bool pre_ping;       /* try a connection before it is handed out when it was idle for more than CONNPOOL_PING_AFTER_MS,
+	                      * or idle when another one was found dead */
 	int recycle_s;       /* older connections are replaced */
 	int wait_ms;         /* how long take waits for a free one */
 };

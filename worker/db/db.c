@@ -11,15 +11,26 @@
 #include "worker/db/db_internal.h"
 
 #define PING_TIMEOUT_S 5
+#define CLIENT_LOGIN_FAILED 20002
 
 /* --- a statement under way --- */
 
-/* Throws away what is left of it. Bounded by the tick: an unanswered ATTENTION kills the connection. */
+/* Throws away what is left of it. Bounded by the tick: an unanswered ATTENTION kills the connection. A cancelled command
+ * refuses its next ct_send, so a fresh one takes its place. */
 static void drain(struct db *db)
 {
+	CS_INT status = 0;
+
 	if (db->attention_ms == 0)
 		db->attention_ms = clock_mono_ms();
 	if (ct_cancel(NULL, db->command, CS_CANCEL_ALL) != CS_SUCCEED)
+		db->doubtful = true;
+	if (ct_con_props(db->connection, CS_GET, CS_CON_STATUS, &status, CS_UNUSED, NULL) != CS_SUCCEED ||
+	    (status & CS_CONSTAT_DEAD) != 0)
+		db->doubtful = true;
+	ct_cmd_drop(db->command);
+	db->command = NULL;
+	if (ct_cmd_alloc(db->connection, &db->command) != CS_SUCCEED)
 		db->doubtful = true;
 }
 
@@ -75,7 +86,7 @@ static int read_results(struct db *db, struct err *err)
 		if (take_result(db, type, &refused, err) != 0)
 			break;
 	db->complete = rc == CS_END_RESULTS;
-	if (rc == CS_FAIL || (rc == CS_CANCELED && db->stop == DB_STOP_NONE) || (refused && db->error.number == 0))
+	if (rc == CS_FAIL || (!db->complete && db->stop == DB_STOP_NONE) || (refused && db->error.number == 0))
 		db->doubtful = true;
 	if (db->complete && db->stop == DB_STOP_NONE && db->error.number == 0 && !db->doubtful)
 		return 0;
@@ -250,13 +261,35 @@ static int allocate(struct db *db, const struct db_config *config)
 
 static int check_config(const struct db_config *config, struct err *err)
 {
-	if (db_text_check("user", config->user, strlen(config->user), 400, err) != 0 ||
-	    db_text_check("password", secret_bytes(config->password), secret_len(config->password), 400, err) != 0 ||
-	    db_text_check("database", config->database, strlen(config->database), 400, err) != 0)
+	struct buf name;
+	int rc;
+
+	buf_init(&name, 1024);
+	rc = db_quote_name(&name, config->database, err);
+	buf_release(&name);
+	if (rc != 0 || db_text_check("user", config->user, strlen(config->user), 400, err) != 0 ||
+	    db_text_check("password", secret_bytes(config->password), secret_len(config->password), 400, err) != 0)
 		return -1;
 	if (!getenv("FREETDSCONF"))
 		return err_set(err, ERR_PERM, "SQL_CONFIG", "db_setup was not called");
 	return 0;
+}
+
+/* ct-lib is terse here: nothing for a name it cannot resolve, one text for everything about TLS. */
+static void explain(struct db *db, const struct db_config *config)
+{
+	bool tls = config->encryption != DB_ENCRYPTION_OFF;
+
+	if (db->error.number != 0 || db->stop != DB_STOP_NONE)
+		return;
+	if (db->client.number == 0)
+		snprintf(db->client.text, sizeof(db->client.text), "the host name is not known, or the instance not found");
+	else if (tls && db->client.number == CLIENT_LOGIN_FAILED)
+		snprintf(db->client.text, sizeof(db->client.text),
+		         "connected, but no login came about; with encryption on also: no TLS, certificate or host name not "
+		         "accepted");
+	if (db->client.number == 0)
+		db->client.number = CLIENT_LOGIN_FAILED;
 }
 
 static int log_in(struct db *db, const struct db_config *config, struct err *err)
@@ -270,6 +303,7 @@ static int log_in(struct db *db, const struct db_config *config, struct err *err
 	db->timeout_s = config->login_timeout_s;
 	if (ct_connect(db->connection, section, CS_NULLTERM) != CS_SUCCEED) {
 		db->doubtful = true;
+		explain(db, config);
 		db_error_fill(db, err);
 		err_context(err, "%s", config->server);
 	}

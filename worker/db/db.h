@@ -49,12 +49,13 @@ enum db_encryption {
 
 /* Borrowed by db_setup and db_open for the call, by a pool for its life. */
 struct db_config {
-	const char *server;            /* "host", "host,port", "host:port", "[v6]:port" or "host\instance" (never both instance and port) */
+	const char *server;            /* "host", "host,port", "host:port", "[v6]:port", "host\instance" (never with a port) */
 	const char *user;
 	const struct secret *password;
 	const char *database;          /* the session's current database */
 	enum db_encryption encryption;
-	const char *ca_file;           /* checks chain and host name; NULL or "": not checked */
+	const char *ca_file;           /* checks chain and host name; NULL or "": not checked. Only
+	                                * `require` makes it a protection: `request` can be talked out of TLS */
 	int login_timeout_s;
 	int statement_timeout_s;
 	int lock_timeout_ms;
@@ -70,10 +71,10 @@ int db_encryption_parse(const char *name, enum db_encryption *encryption);
  * SQL_CONFIG when server or a file name cannot be expressed safely. */
 int db_setup(const struct db_config *config, struct err *err) MUSTCHECK;
 
-/* Connects, logs in, enters the database and sets the session: the ANSI options and ARITHABORT ON (jtl_database.md 4.4),
- * XACT_ABORT ON, LOCK_TIMEOUT, READ COMMITTED, IMPLICIT_TRANSACTIONS OFF, TEXTSIZE, DATEFORMAT ymd, LANGUAGE us_english. Blocks up to
- * login_timeout_s for each answer of the handshake, plus name resolution; a named instance is asked for at UDP 1434 for up to
- * 16 s. The caller frees with db_close. */
+/* Connects, logs in, enters the database and sets the session: the ANSI options and ARITHABORT ON
+ * (jtl_database.md 4.4), XACT_ABORT ON, LOCK_TIMEOUT, READ COMMITTED, IMPLICIT_TRANSACTIONS OFF, TEXTSIZE, DATEFORMAT
+ * ymd, LANGUAGE us_english. Blocks up to login_timeout_s for each answer of the handshake, plus name resolution; a
+ * named instance is asked for at UDP 1434 for up to 16 s. The caller frees with db_close. */
 struct db *db_open(const struct db_config *config, struct err *err) MUSTCHECK;
 /* Rolls back what is open by going away. Blocks at most a moment. NULL is accepted. */
 void db_close(struct db *db);

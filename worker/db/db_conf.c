@@ -1,5 +1,6 @@
 /* The connection file of FreeTDS: the one place where encryption, certificate authority and instance can be said at all.
  * Written privately for this process; what stands in the environment or in other files does not count. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -83,6 +84,23 @@ static bool clean(const char *text, const char *also)
 	return true;
 }
 
+/* A name or address; colons only as an IPv6 address has them. */
+static bool host_ok(char *host)
+{
+	struct in6_addr address;
+	char *zone = strchr(host, '%');
+	bool ok;
+
+	if (!strchr(host, ':'))
+		return host[0] != '\0' && clean(host, ".-_");
+	if (zone)
+		*zone = '\0';
+	ok = inet_pton(AF_INET6, host, &address) == 1;
+	if (zone)
+		*zone = '%';
+	return ok && (!zone || clean(zone + 1, ".-_"));
+}
+
 /* Cuts "host,port", "host:port", "[v6]:port" in place; *port stays 0 when none is given. */
 static int split_port(char *host, int *port)
 {
@@ -134,7 +152,7 @@ static int parse_server(const char *server, struct target *target, struct err *e
 		target->host[--len] = '\0';
 	if (strcmp(target->host, ".") == 0 || strcasecmp(target->host, "(local)") == 0)
 		snprintf(target->host, sizeof(target->host), "localhost");
-	if (target->host[0] == '\0' || !clean(target->host, ".-_:%"))
+	if (!host_ok(target->host))
 		return bad_server(server, "no host name", err);
 	return 0;
 }

@@ -88,7 +88,8 @@ enum db_stop db_limit_check(struct db *db, int64_t now_ms);
 int db_param_send(struct db *db, const struct db_statement *statement, struct err *err);
 
 /* --- db_row.c --- */
-/* Delivers the result set under way. 0 at its (provisional) end, -1 when the statement is to be ended (db->stop set) or ct-lib failed. */
+/* Delivers the result set under way. 0 at its (provisional) end, -1 when the statement is to be ended (db->stop set) or
+ * ct-lib failed. */
 int db_row_deliver(struct db *db, struct err *err);
 void db_row_release(struct db_row *row);
 

@@ -185,7 +185,10 @@ int db_row_deliver(struct db *db, struct err *err)
 			return -1;
 	db->row.set++;
 	/* CS_END_DATA also stands for a cut connection and an error among the rows: the next ct_results tells */
-	return rc == CS_END_DATA || rc == CS_CANCELED ? 0 : -1;
+	if (rc == CS_END_DATA || rc == CS_CANCELED)
+		return 0;
+	db->doubtful = true;
+	return -1;
 }
 
 /* --- accessors --- */

@@ -4,7 +4,6 @@
 
 #include <string.h>
 #include "common/utf8.h"
-#include "worker/db/db_internal.h"
 
 void dbjson_init(struct dbjson *rows, size_t max)
 {
