@@ -1,0 +1,194 @@
+/* Deltas, their order, the baseline and the mass-zero guard. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "worker/jobs/plan.h"
+
+#define NONE INT64_MIN
+
+static struct maybe maybe(int64_t value)
+{
+	return value == NONE ? (struct maybe){ .set = false } : maybe_of(value);
+}
+
+static struct plan_item item(int64_t sku_id, int64_t goods_id, int64_t known, int64_t wanted)
+{
+	return (struct plan_item){ .sku_id = sku_id, .goods_id = goods_id, .known = maybe(known), .wanted = wanted };
+}
+
+static struct plan built(const struct plan_item *items, size_t count)
+{
+	struct err err = ERR_INIT;
+	struct plan plan;
+
+	assert_int_equal(plan_build(items, count, &plan, &err), 0);
+	return plan;
+}
+
+struct baseline_case {
+	int64_t ledger, sent_ms, reported, known;
+	bool believed;
+};
+
+static void baseline(void **state)
+{
+	const int64_t now = 1000000000;
+	const struct baseline_case cases[] = {
+		{ 5, 0, NONE, 5, false },                         /* quick mode: the ledger */
+		{ NONE, 0, NONE, NONE, false },                   /* quick mode, unknown stays unknown */
+		{ NONE, 0, 7, 7, true },                          /* new, or what the old system stored: what TEMU reports */
+		{ 5, 0, 4, 4, true },                             /* TEMU sold one */
+		{ 5, now - PLAN_READ_BACK_MS, 4, 4, true },       /* long enough ago */
+		{ 5, now - PLAN_READ_BACK_MS + 1, 4, 5, false },  /* TEMU may still show the old value */
+		{ NONE, now - 1000, 4, NONE, false },             /* unknown outcome: read again later */
+		{ 0, now, 9, 0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct baseline b = plan_baseline(maybe(cases[i].ledger), cases[i].sent_ms, maybe(cases[i].reported), now);
+
+		if (!maybe_equal(b.known, maybe(cases[i].known)) || b.believed != cases[i].believed)
+			fail_msg("case %zu", i);
+	}
+}
+
+static void only_what_differs(void **state)
+{
+	const struct plan_item items[] = { item(1, 1, 5, 5), item(2, 2, 0, 0), item(3, 3, 5, 4), item(4, 4, NONE, 4),
+		                           item(5, 5, NONE, 0), item(6, 6, 0, 3), item(7, 7, 3, 0) };
+	struct plan plan = built(items, 7);
+
+	(void)state;
+	assert_int_equal(plan.compared, 7);
+	assert_int_equal(plan.count, 5);
+	assert_int_equal(plan.zeros, 2);
+	assert_int_equal(plan.lowered, 2);
+	assert_int_equal(plan.raised, 1);
+	assert_int_equal(plan.unknown, 2);
+	assert_int_equal(plan.goods, 5);
+	plan_release(&plan);
+}
+
+static void reasons(void **state)
+{
+	struct plan_item items[] = { item(1, 1, 5, 4), item(2, 2, NONE, 4), item(3, 3, 7, 4) };
+	struct plan plan;
+
+	(void)state;
+	items[2].fresh = true;
+	plan = built(items, 3);
+	for (size_t i = 0; i < plan.count; i++) {
+		const char *expected[] = { "delta", "unknown", "new" };
+
+		assert_string_equal(plan.changes[i].reason, expected[plan.changes[i].sku_id - 1]);
+	}
+	plan_release(&plan);
+}
+
+static void zeros_then_reductions_then_raises(void **state)
+{
+	const struct plan_item items[] = { item(1, 10, 1, 9), item(2, 20, 9, 8), item(3, 30, 100, 50), item(4, 40, NONE, 5),
+		                           item(5, 50, 2, 0), item(6, 60, 200, 0), item(7, 10, 1, 30) };
+	const int64_t expected[] = { 6, 5, 4, 3, 2, 1, 7 };
+	struct plan plan = built(items, 7);
+
+	(void)state;
+	for (size_t i = 0; i < 7; i++)
+		assert_int_equal(plan.changes[i].sku_id, expected[i]);
+	plan_release(&plan);
+}
+
+static void a_goods_stays_together_and_is_as_urgent_as_its_worst(void **state)
+{
+	const struct plan_item items[] = { item(1, 10, 1, 9), item(2, 10, 4, 0), item(3, 20, 50, 1), item(4, 10, 9, 3), item(5, 30, 5, 0) };
+	const int64_t expected[] = { 5, 2, 4, 1, 3 };
+	struct plan plan = built(items, 5);
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(plan.changes[i].sku_id, expected[i]);
+	assert_int_equal(plan.goods, 3);
+	plan_release(&plan);
+}
+
+static void nothing_to_do(void **state)
+{
+	struct plan plan = built(NULL, 0);
+
+	(void)state;
+	assert_int_equal(plan.count, 0);
+	assert_false(plan_guarded(&plan, 30, 0));
+	plan_release(&plan);
+}
+
+/* `zeros` of `total` items go to zero. */
+static struct plan zeroing(int64_t zeros, int64_t total)
+{
+	struct plan_item *items = calloc((size_t)total, sizeof(*items));
+	struct plan plan;
+
+	for (int64_t i = 0; i < total; i++)
+		items[i] = item(i + 1, i + 1, 5, i < zeros ? 0 : 5);
+	plan = built(items, (size_t)total);
+	free(items);
+	return plan;
+}
+
+static void guard(void **state)
+{
+	const struct {
+		int64_t zeros, total, share, least;
+		bool guarded;
+	} cases[] = {
+		{ 30, 100, 30, 20, false }, /* not more than the share */
+		{ 31, 100, 30, 20, true },
+		{ 19, 19, 30, 20, false },  /* below the least */
+		{ 20, 20, 30, 20, true },
+		{ 20, 20, 100, 20, false }, /* 100 % switches it off */
+		{ 1, 1, 30, 0, true },
+		{ 0, 10, 1, 0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct plan plan = zeroing(cases[i].zeros, cases[i].total);
+
+		if (plan_guarded(&plan, cases[i].share, cases[i].least) != cases[i].guarded)
+			fail_msg("case %zu", i);
+		plan_release(&plan);
+	}
+}
+
+static void guard_counts_transitions_only(void **state)
+{
+	struct plan_item items[] = { item(1, 1, 0, 0), item(2, 2, 0, 0), item(3, 3, NONE, 0), item(4, 4, NONE, 0) };
+	struct plan plan;
+
+	(void)state;
+	items[2].sent = maybe_of(0); /* zero went out last, only its answer is missing */
+	plan = built(items, 4);
+	assert_int_equal(plan.count, 2);
+	assert_int_equal(plan.zeros, 1);
+	plan_release(&plan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(baseline),
+		cmocka_unit_test(only_what_differs),
+		cmocka_unit_test(reasons),
+		cmocka_unit_test(zeros_then_reductions_then_raises),
+		cmocka_unit_test(a_goods_stays_together_and_is_as_urgent_as_its_worst),
+		cmocka_unit_test(nothing_to_do),
+		cmocka_unit_test(guard),
+		cmocka_unit_test(guard_counts_transitions_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
