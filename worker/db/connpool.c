@@ -183,11 +183,12 @@ static int wait_in_queue(struct connpool *pool, const struct db_limit *limit, st
 
 	if (cond_init(&me.wake) != 0)
 		return err_set(err, ERR_TEMP, "SQL_MEMORY", "out of memory");
+	/* me leaves the queue before it goes out of scope */
 	if (pool->last)
 		pool->last->next = &me;
 	else
-		pool->first = &me;
-	pool->last = &me;
+		pool->first = &me; /* cppcheck-suppress autoVariables */
+	pool->last = &me;          /* cppcheck-suppress autoVariables */
 	pool->stats.waiting++;
 	while (!me.served && (rc = next_wait(pool, limit, since_ms, &ms, err)) == 0)
 		wait_for(&me.wake, &pool->lock, ms);
