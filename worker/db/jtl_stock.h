@@ -56,7 +56,7 @@ struct jtl_article {
 	struct quantity physical; /* JTL_PHYSICAL: sum of fBestand over the warehouses; JTL_BOTH: of fAvaibleQuantity; no row counts 0 */
 	struct quantity available;/* JTL_AVAILABLE, JTL_BOTH: fVerfuegbar of all warehouses, no row counts 0 */
 	int64_t doubled;          /* (article, warehouse) pairs that came more than once; the smaller value counts */
-	int64_t nulls;            /* rows without a quantity; they count 0 */
+	int64_t nulls;            /* rows without a quantity (NULL); they are 0 in physical, which then is no figure to trust */
 };
 
 struct jtl_lookup {

@@ -41,55 +41,65 @@ static int compare_numbers(int64_t a, int64_t b)
 	return a < b ? -1 : a > b;
 }
 
-static int by_goods(const void *a, const void *b)
-{
-	const struct plan_item *x = a, *y = b;
-
-	return compare_numbers(x->goods_id, y->goods_id);
-}
-
 static int by_urgency(const void *a, const void *b)
 {
 	const struct plan_item *x = a, *y = b;
-	int order = x->goods_urgency - y->goods_urgency;
+	int order = x->urgency - y->urgency;
 
 	if (order == 0)
-		order = compare_numbers(y->goods_amount, x->goods_amount);
+		order = compare_numbers(y->amount, x->amount);
 	if (order == 0)
 		order = compare_numbers(x->goods_id, y->goods_id);
-	if (order == 0)
-		order = x->urgency - y->urgency;
-	if (order == 0)
-		order = compare_numbers(y->amount, x->amount);
 	return order ? order : compare_numbers(x->sku_id, y->sku_id);
 }
 
-/* Each item learns how urgent its goods is; items must be sorted by goods. */
-static void spread_urgency(struct plan *plan)
+/* A change on its way through two sorts: by goods to find each one's rank, by rank to get the order. */
+struct place {
+	int64_t goods_id;
+	size_t rank, index;
+};
+
+static int by_goods(const void *a, const void *b)
 {
-	size_t start = 0;
+	const struct place *x = a, *y = b;
+	int order = compare_numbers(x->goods_id, y->goods_id);
 
-	while (start < plan->count) {
-		struct plan_item *first = &plan->changes[start];
-		int urgency = first->urgency;
-		int64_t amount = first->amount;
-		size_t end = start + 1;
+	return order ? order : x->index < y->index ? -1 : x->index > y->index;
+}
 
-		for (; end < plan->count && plan->changes[end].goods_id == first->goods_id; end++) {
-			const struct plan_item *item = &plan->changes[end];
+static int by_rank(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
 
-			if (item->urgency < urgency || (item->urgency == urgency && item->amount > amount)) {
-				urgency = item->urgency;
-				amount = item->amount;
-			}
-		}
-		for (size_t i = start; i < end; i++) {
-			plan->changes[i].goods_urgency = urgency;
-			plan->changes[i].goods_amount = amount;
-		}
-		plan->goods++;
-		start = end;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static int order_changes(struct plan *plan, struct err *err)
+{
+	struct place *places = calloc(plan->count ? plan->count : 1, sizeof(*places));
+
+	plan->order = calloc(plan->count ? plan->count : 1, sizeof(*plan->order));
+	if (!places || !plan->order) {
+		free(places);
+		return err_set(err, ERR_TEMP, "PLAN_MEMORY", "no memory for the order of %zu changes", plan->count);
 	}
+	for (size_t i = 0; i < plan->count; i++)
+		places[i] = (struct place){ .goods_id = plan->changes[i].goods_id, .index = i };
+	qsort(places, plan->count, sizeof(*places), by_goods);
+	for (size_t i = 0; i < plan->count; i++) {
+		bool first = i == 0 || places[i].goods_id != places[i - 1].goods_id;
+
+		plan->goods += first;
+		places[i].rank = first ? places[i].index : places[i - 1].rank;
+		plan->changes[places[i].index].rank = places[i].rank;
+	}
+	qsort(places, plan->count, sizeof(*places), by_rank);
+	for (size_t i = 0; i < plan->count; i++)
+		plan->order[i] = places[i].index;
+	free(places);
+	return 0;
 }
 
 int plan_build(const struct plan_item *items, size_t count, struct plan *plan, struct err *err)
@@ -104,15 +114,17 @@ int plan_build(const struct plan_item *items, size_t count, struct plan *plan, s
 		plan->changes[plan->count] = items[i];
 		judge(&plan->changes[plan->count++], plan);
 	}
-	qsort(plan->changes, plan->count, sizeof(*plan->changes), by_goods);
-	spread_urgency(plan);
 	qsort(plan->changes, plan->count, sizeof(*plan->changes), by_urgency);
-	return 0;
+	if (order_changes(plan, err) == 0)
+		return 0;
+	plan_release(plan);
+	return -1;
 }
 
 void plan_release(struct plan *plan)
 {
 	free(plan->changes);
+	free(plan->order);
 	*plan = (struct plan){ .changes = NULL };
 }
 

@@ -30,12 +30,12 @@ struct plan_item {
 	const char *reason; /* "delta", "new", "unknown" */
 	int urgency;        /* 0 to zero, 1 less or unknown, 2 more */
 	int64_t amount;     /* pieces less; INT64_MAX when unknown; 0 for more */
-	int goods_urgency;
-	int64_t goods_amount;
+	size_t rank;        /* of its goods: the place of the goods' most urgent change */
 };
 
 struct plan {
-	struct plan_item *changes; /* heap: only what differs, in sending order; SKUs of one goods stand together */
+	struct plan_item *changes; /* heap: only what differs, most urgent first */
+	size_t *order;             /* heap: indexes of changes as they are sent: goods by goods, a goods where its most urgent change stands */
 	size_t count;
 	int64_t compared;          /* items looked at */
 	int64_t goods;             /* distinct goods among the changes: calls needed at least */
@@ -43,9 +43,9 @@ struct plan {
 	int64_t lowered, raised, unknown;
 };
 
-/* A change is wanted != known; unknown always differs. Goods with a zero come first, then those with the largest reduction (unknown ones
- * count as larger than any), then raises; within a goods the same order. A goods is sent as a whole, so that its calls are as few
- * as possible. Copies; items stay the caller's. PLAN_MEMORY (TEMP). */
+/* A change is wanted != known; unknown always differs. Zeros come first (the larger stock first), then reductions (the larger first;
+ * unknown ones count as larger than any), then raises. A goods is sent as a whole with its most urgent change, so that calls are as few as
+ * possible. Copies; items stay the caller's. PLAN_MEMORY (TEMP). */
 int plan_build(const struct plan_item *items, size_t count, struct plan *plan, struct err *err) MUSTCHECK;
 void plan_release(struct plan *plan);
 

@@ -19,14 +19,14 @@ enum phase { PLANNED, INTENDED, DECIDED, MARKED };
 
 struct push {
 	struct sync *sync;
-	struct temu_stock_item *items; /* in plan order */
+	struct temu_stock_item *items; /* in sending order */
 	enum phase *phases;
 	size_t count;
 	size_t intended;  /* items before this one are intended or further */
 	size_t *decided;  /* indexes that wait to be marked */
 	size_t decided_count;
 	bool last_word;   /* sending has ended: what was confirmed is marked even after a stop */
-	bool gate_shut;
+	bool gate_shut;   /* found shut in mid-push */
 	struct err failed; /* marking failed where no error can be returned */
 };
 
@@ -67,6 +67,12 @@ static const struct listing *listing_of(const struct sync *sync, const struct pl
 	return &sync->list.items[change->index];
 }
 
+/* The change behind an item. */
+static const struct plan_item *change_of(const struct push *p, size_t index)
+{
+	return &p->sync->plan.changes[p->sync->plan.order[index]];
+}
+
 static void fill_record(struct sync *sync, const struct plan_item *change, struct item_record *record, struct buf *detail)
 {
 	const struct listing *listing = listing_of(sync, change);
@@ -89,14 +95,15 @@ static void fill_record(struct sync *sync, const struct plan_item *change, struc
 	};
 }
 
-/* The changes from..to-1 as PLANNED. */
-static int store_planned(struct sync *sync, size_t from, size_t to, struct err *err)
+/* Every change as PLANNED, most urgent first. */
+static int store_planned(struct sync *sync, struct err *err)
 {
 	enum { BATCH = 500 };
+	size_t from = 0;
 	int rc = 0;
 
-	while (rc == 0 && from < to) {
-		size_t count = to - from < BATCH ? to - from : BATCH;
+	while (rc == 0 && from < sync->plan.count) {
+		size_t left = sync->plan.count - from, count = left < BATCH ? left : BATCH;
 		struct item_batch batch;
 
 		if (batch_init(&batch, count, err) != 0)
@@ -162,7 +169,7 @@ static int intend_work(struct db *db, void *arg, struct err *err)
 
 static void fill_push(const struct push *p, size_t index, struct ledger_push *row)
 {
-	const struct plan_item *change = &p->sync->plan.changes[index];
+	const struct plan_item *change = change_of(p, index);
 	const struct temu_stock_item *item = &p->items[index];
 
 	*row = (struct ledger_push){
@@ -177,7 +184,7 @@ static void fill_push(const struct push *p, size_t index, struct ledger_push *ro
 	};
 }
 
-/* The next batch of rows: known becomes unknown, and each has its row in the journal. */
+/* The next batch of rows: known becomes unknown. */
 static int intend_next(struct push *p, struct err *err)
 {
 	size_t left = p->count - p->intended, batch = (size_t)p->sync->env->settings->write_batch;
@@ -189,9 +196,7 @@ static int intend_next(struct push *p, struct err *err)
 		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
 	for (size_t i = 0; i < r.count; i++)
 		fill_push(p, p->intended + i, &r.ledger[i]);
-	rc = store_planned(p->sync, p->intended, p->intended + r.count, err);
-	if (rc == 0)
-		rc = push_db(p, false, 1, intend_work, &r, err);
+	rc = push_db(p, false, 1, intend_work, &r, err);
 	free(r.ledger);
 	if (rc != 0)
 		return -1;
@@ -262,7 +267,7 @@ static int mark_rows(struct push *p, struct rows *r, struct err *err)
 	bool old = sync_may_write_old(p->sync);
 
 	for (size_t i = 0; i < r->count; i++) {
-		const struct plan_item *change = &p->sync->plan.changes[p->decided[i]];
+		const struct plan_item *change = change_of(p, p->decided[i]);
 		const struct listing *listing = listing_of(p->sync, change);
 
 		fill_push(p, p->decided[i], &r->ledger[i]);
@@ -283,7 +288,7 @@ static int journal_rows(struct push *p, struct err *err)
 		const struct temu_stock_item *item = &p->items[p->decided[i]];
 		struct item_record *record = &batch.records[i];
 
-		fill_record(p->sync, &p->sync->plan.changes[p->decided[i]], record, &batch.details[i]);
+		fill_record(p->sync, change_of(p, p->decided[i]), record, &batch.details[i]);
 		record->outcome = outcome_of(item->outcome);
 		record->code = item->code_text;
 		record->request_id = item->request_id;
@@ -380,7 +385,7 @@ static int push_init(struct push *p, struct sync *sync, struct err *err)
 	if (!p->items || !p->phases || !p->decided)
 		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory for %zu changes", count);
 	for (size_t i = 0; i < count; i++) {
-		const struct plan_item *change = &sync->plan.changes[i];
+		const struct plan_item *change = change_of(p, i);
 
 		p->items[i] = (struct temu_stock_item){ .sku_id = change->sku_id, .goods_id = change->goods_id, .target = change->wanted };
 	}
@@ -404,7 +409,8 @@ static int settle(struct push *p, int sent, struct err *err)
 	return sent;
 }
 
-static int gate_shut(struct push *p, struct err *err)
+/* The rest stays planned. */
+static void gate_shut(struct push *p)
 {
 	struct sync *sync = p->sync;
 
@@ -412,7 +418,6 @@ static int gate_shut(struct push *p, struct err *err)
 	for (size_t i = 0; i < p->count; i++)
 		sync->figures.planned += p->phases[i] < DECIDED;
 	log_warning("gate shut after %" PRId64 " of %zu changes: the rest is planned only", sync->figures.pushed, p->count);
-	return store_planned(sync, p->intended, p->count, err);
 }
 
 static int send_plan(struct sync *sync, struct err *err)
@@ -423,7 +428,7 @@ static int send_plan(struct sync *sync, struct err *err)
 		                      .grace_ms = GRACE_MS };
 	struct temu_stock_request request = { .batch = sync->env->settings->temu_push_batch, .key_prefix = "stock", .before = before_call,
 		                              .done = item_done, .arg = &p, .limits = &limits };
-	int rc = push_init(&p, sync, err);
+	int rc = push_init(&p, sync, err) == 0 ? store_planned(sync, err) : -1;
 
 	if (rc == 0) {
 		request.items = p.items;
@@ -434,8 +439,10 @@ static int send_plan(struct sync *sync, struct err *err)
 			rc = -1;
 		}
 		rc = settle(&p, rc, err);
-		if (rc != 0 && p.gate_shut && p.failed.class == ERR_NONE)
-			rc = gate_shut(&p, err);
+		if (rc != 0 && p.gate_shut && p.failed.class == ERR_NONE) {
+			gate_shut(&p);
+			rc = 0;
+		}
 	}
 	if (sync->figures.refused + sync->figures.unknown > 0)
 		run_partial(sync->run);
@@ -478,7 +485,7 @@ static int keep_plan(struct sync *sync, const char *note, struct err *err)
 	sync->note = note;
 	sync->figures.planned = sync->figures.changed;
 	log_info("%zu changes planned, nothing sent: %s", sync->plan.count, note);
-	return store_planned(sync, 0, sync->plan.count, err);
+	return store_planned(sync, err);
 }
 
 int sync_push(struct sync *sync, struct err *err)

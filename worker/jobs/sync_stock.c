@@ -114,7 +114,7 @@ static void warn_article(struct sync *sync, const struct listing *item, const st
 	if (article->doubled > 0 && !article->father && f->doubled++ < LINES_MAX)
 		log_warning("SKU \"%s\": JTL returns its stock of a warehouse more than once; the smaller one counts", item->sku);
 	if (article->nulls > 0 && f->nulls++ < LINES_MAX)
-		log_warning("SKU \"%s\": JTL returns no quantity for its stock; it counts 0", item->sku);
+		log_warning("SKU \"%s\": JTL returns NULL for its stock: left as it is at TEMU", item->sku);
 }
 
 static int judge_listing(struct chunk *c, struct listing *item, const struct jtl_article *article, struct err *err)

@@ -127,8 +127,15 @@ struct wanted wanted_compute(const struct shop_settings *shop, const struct jtl_
 	if (!article || article->match == JTL_NONE) {
 		out.decision = WANTED_UNMAPPED;
 		out.reason = "unmapped";
-	} else if (!apply_rules(shop, article, &out)) {
-		apply_formula(shop, article, bundle, sold, &out);
+		return out;
 	}
+	if (apply_rules(shop, article, &out))
+		return out;
+	if (article->nulls > 0) {
+		out.decision = WANTED_SKIP;
+		out.reason = "null_stock";
+		return out;
+	}
+	apply_formula(shop, article, bundle, sold, &out);
 	return out;
 }

@@ -98,20 +98,24 @@ static void zeros_then_reductions_then_raises(void **state)
 	struct plan plan = built(items, 7);
 
 	(void)state;
-	for (size_t i = 0; i < 7; i++)
+	for (size_t i = 0; i < 7; i++) {
 		assert_int_equal(plan.changes[i].sku_id, expected[i]);
+		assert_int_equal(plan.changes[plan.order[i]].sku_id, expected[i]);
+	}
 	plan_release(&plan);
 }
 
-static void a_goods_stays_together_and_is_as_urgent_as_its_worst(void **state)
+static void a_goods_is_sent_with_its_most_urgent_change(void **state)
 {
 	const struct plan_item items[] = { item(1, 10, 1, 9), item(2, 10, 4, 0), item(3, 20, 50, 1), item(4, 10, 9, 3), item(5, 30, 5, 0) };
-	const int64_t expected[] = { 5, 2, 4, 1, 3 };
+	const int64_t urgent[] = { 5, 2, 3, 4, 1 }, sent[] = { 5, 2, 4, 1, 3 };
 	struct plan plan = built(items, 5);
 
 	(void)state;
-	for (size_t i = 0; i < 5; i++)
-		assert_int_equal(plan.changes[i].sku_id, expected[i]);
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(plan.changes[i].sku_id, urgent[i]);
+		assert_int_equal(plan.changes[plan.order[i]].sku_id, sent[i]);
+	}
 	assert_int_equal(plan.goods, 3);
 	plan_release(&plan);
 }
@@ -184,7 +188,7 @@ int main(void)
 		cmocka_unit_test(only_what_differs),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(zeros_then_reductions_then_raises),
-		cmocka_unit_test(a_goods_stays_together_and_is_as_urgent_as_its_worst),
+		cmocka_unit_test(a_goods_is_sent_with_its_most_urgent_change),
 		cmocka_unit_test(nothing_to_do),
 		cmocka_unit_test(guard),
 		cmocka_unit_test(guard_counts_transitions_only),

@@ -236,6 +236,21 @@ static void near_match_is_mapped(void **state)
 	assert_int_equal(wanted_compute(&shop, &article, NULL, 0).quantity, 5);
 }
 
+static void a_null_is_no_zero(void **state)
+{
+	struct shop_settings shop = shop_of(FORMULA_CAPPED);
+	struct jtl_article article = plain("0", "5", 0);
+	struct wanted wanted;
+
+	(void)state;
+	article.nulls = 1;
+	wanted = wanted_compute(&shop, &article, NULL, 0);
+	assert_int_equal(wanted.decision, WANTED_SKIP);
+	assert_string_equal(wanted.reason, "null_stock");
+	article.active = false;
+	assert_string_equal(wanted_compute(&shop, &article, NULL, 0).reason, "inactive");
+}
+
 static struct jtl_component part(const char *count, const char *available, int64_t buffer, bool managed, bool oversell)
 {
 	return (struct jtl_component){ .count = q(count), .available = q(available), .buffer = buffer, .managed = managed, .oversell = oversell };
@@ -305,6 +320,7 @@ int main(void)
 		cmocka_unit_test(a_bundle_without_own_stock_management_is_still_a_bundle),
 		cmocka_unit_test(unmapped),
 		cmocka_unit_test(near_match_is_mapped),
+		cmocka_unit_test(a_null_is_no_zero),
 		cmocka_unit_test(bundles_from_components),
 		cmocka_unit_test(a_bundle_uses_its_components_only_where_available_counts),
 	};
