@@ -561,7 +561,8 @@ httpd_port(const struct httpd *httpd)
 	return httpd->port;
 }
 
-/* The port is closed by putting something that never becomes ready in the listening socket's place. */
+/* shutdown() closes the port even while the library polls it; something that never becomes ready takes the socket's place, so that
+ * the library does not find it ready for ever. */
 static void
 close_port(const struct httpd *httpd)
 {
@@ -571,8 +572,10 @@ close_port(const struct httpd *httpd)
 		socklen_t len = sizeof(own), size = sizeof(int);
 		int listens = 0;
 		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0 &&
-		    getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sin_family == AF_INET && ntohs(own.sin_port) == httpd->port)
+		    getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sin_family == AF_INET && ntohs(own.sin_port) == httpd->port) {
+			shutdown(fd, SHUT_RDWR);
 			dup3(nothing, fd, O_CLOEXEC);
+		}
 	}
 	if (nothing >= 0)
 		close(nothing);
