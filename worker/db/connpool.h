@@ -32,7 +32,7 @@ struct connpool *connpool_new(const struct connpool_config *config, struct err *
 
 /* A connection that was not in doubt a moment ago, with the limit set on it (may be NULL). Waits up to wait_ms or the limit, first
  * come first served; then POOL_WAIT (TEMP), SQL_CANCELLED or SQL_DEADLINE. Errors of db_open as they are; they take no place
- * away. POOL_STOPPED (CANCELLED) after connpool_stop. Every connection taken is put back by connpool_put. */
+ * away. A login under way ends by login_timeout_s only. POOL_STOPPED (CANCELLED) after connpool_stop. Every connection taken is put back by connpool_put. */
 struct db *connpool_take(struct connpool *pool, const struct db_limit *limit, struct err *err) MUSTCHECK;
 
 /* Back, whatever happened on it: doubtful ones and any with an open transaction are closed, which rolls back. NULL is accepted. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 #include "common/clock.h"
 #include "worker/db/db_internal.h"
 
@@ -261,6 +262,7 @@ static int allocate(struct db *db, const struct db_config *config)
 
 static int check_config(const struct db_config *config, struct err *err)
 {
+	const char *file;
 	struct buf name;
 	int rc;
 
@@ -270,8 +272,9 @@ static int check_config(const struct db_config *config, struct err *err)
 	if (rc != 0 || db_text_check("user", config->user, strlen(config->user), 400, err) != 0 ||
 	    db_text_check("password", secret_bytes(config->password), secret_len(config->password), 400, err) != 0)
 		return -1;
-	if (!getenv("FREETDSCONF"))
-		return err_set(err, ERR_PERM, "SQL_CONFIG", "db_setup was not called");
+	file = getenv("FREETDSCONF");
+	if (!file || access(file, R_OK) != 0) /* FreeTDS would take the section for a host name */
+		return err_set(err, ERR_PERM, "SQL_CONFIG", "%s", file ? "the connection file is gone" : "db_setup was not called");
 	return 0;
 }
 

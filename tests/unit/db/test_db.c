@@ -268,8 +268,10 @@ static void row_error_cancels(void **state)
 static void parameters(void **state)
 {
 	static char text[8001];
+	struct err err = ERR_INIT;
 	struct db_param p[8];
 	struct seen seen;
+	int64_t affected;
 
 	(void)state;
 	memset(text, 'x', 8000);
@@ -281,6 +283,9 @@ static void parameters(void **state)
 	p[5] = db_param_decimal("@f", "-1234567890123456789012345.0000000000001");
 	p[6] = db_param_decimal("@g", "7");
 	p[7] = db_param_text("@h", NULL);
+	assert_int_equal(
+	    db_query(db, &(struct db_statement){ .sql = "update 17", .params = p, .count = 1 }, &affected, &err), 0);
+	assert_int_equal(affected, 17);
 	seen = query("echo @a @b @c @d @e @f @g @h", p, 8);
 	assert_string_equal(seen.text[0], "9223372036854775807");
 	assert_string_equal(seen.text[1], "-9223372036854775808");

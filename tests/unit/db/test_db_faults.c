@@ -436,6 +436,16 @@ static void logins_refused(void **state)
 	cannot_open(ERR_PERM, "SQL_TEXT");
 }
 
+static void connection_file_is_gone(void **state)
+{
+	char path[100];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/freetds.conf", wire.folder);
+	assert_int_equal(unlink(path), 0);
+	cannot_open(ERR_PERM, "SQL_CONFIG");
+}
+
 static void silent_login(void **state)
 {
 	int64_t before = real_ms();
@@ -575,6 +585,7 @@ int main(void)
 		OVER_THE_WIRE(refused_commit),
 		OVER_THE_WIRE(no_commit_after_a_cancel),
 		OVER_THE_WIRE(logins_refused),
+		OVER_THE_WIRE(connection_file_is_gone),
 		OVER_THE_WIRE(silent_login),
 		OVER_THE_WIRE(no_server),
 		OVER_THE_WIRE(server_stops_reading),

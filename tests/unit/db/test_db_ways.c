@@ -1,7 +1,9 @@
-/* worker/db with encryption off, request and require against servers with and without TLS, and the check of certificates.
- * The certificates are made here, by GnuTLS. */
+/* The ways to a server: encryption off, request and require with and without TLS at the other end, the check of certificates (made
+ * here, by GnuTLS), and a named instance, asked for at a SQL Browser of this file's own. */
+#include <arpa/inet.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <sys/socket.h>
 #include <time.h>
 #include "tests/unit/db/wire.h"
 
@@ -157,6 +159,56 @@ static void wide_over_tls(void **state)
 	db_close(db);
 }
 
+/* --- a named instance --- */
+
+struct browser {
+	int fd, port;
+	char asked[40];
+};
+
+/* MC-SQLR: 0x04 and the name of the instance; the answer lists what it listens on. */
+static void *answer_once(void *arg)
+{
+	struct browser *browser = arg;
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	char in[40] = "", out[300];
+	ssize_t n = recvfrom(browser->fd, in, sizeof(in) - 1, 0, (struct sockaddr *)&from, &len);
+	int text;
+
+	if (n < 1 || in[0] != 4)
+		return NULL;
+	snprintf(browser->asked, sizeof(browser->asked), "%s", in + 1);
+	text = snprintf(out + 3, sizeof(out) - 3,
+	                "ServerName;SHOP;InstanceName;JTLWAWI;IsClustered;No;Version;15.0.2000.5;tcp;%d;;", browser->port);
+	out[0] = 5;
+	out[1] = (char)text;
+	out[2] = 0;
+	sendto(browser->fd, out, (size_t)text + 3, 0, (struct sockaddr *)&from, len);
+	return NULL;
+}
+
+static void named_instance(void **state)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(1434), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct browser browser = { .fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .port = tds_server_port(wire.server) };
+	struct timeval patience = { .tv_sec = 5 };
+	pthread_t thread;
+
+	(void)state;
+	if (bind(browser.fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		close(browser.fd);
+		skip(); /* somebody else is the SQL Browser of this machine */
+	}
+	setsockopt(browser.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	snprintf(wire.address, sizeof(wire.address), "127.0.0.1\\JTLWAWI");
+	assert_int_equal(pthread_create(&thread, NULL, answer_once, &browser), 0);
+	connect_as(DB_ENCRYPTION_REQUEST, NULL, NULL);
+	pthread_join(thread, NULL);
+	close(browser.fd);
+	assert_string_equal(browser.asked, "JTLWAWI");
+}
+
 int main(void)
 {
 #define OVER_THE_WIRE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -164,6 +216,7 @@ int main(void)
 		OVER_THE_WIRE(modes),
 		OVER_THE_WIRE(certificates),
 		OVER_THE_WIRE(wide_over_tls),
+		OVER_THE_WIRE(named_instance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
