@@ -21,16 +21,16 @@ struct target {
 	int port; /* 0 with an instance */
 };
 
+static const char *const encryption_names[] = {
+	[DB_ENCRYPTION_OFF] = "off",
+	[DB_ENCRYPTION_REQUEST] = "request",
+	[DB_ENCRYPTION_REQUIRE] = "require",
+};
+
 int db_encryption_parse(const char *name, enum db_encryption *encryption)
 {
-	static const char *const names[] = {
-		[DB_ENCRYPTION_OFF] = "off",
-		[DB_ENCRYPTION_REQUEST] = "request",
-		[DB_ENCRYPTION_REQUIRE] = "require",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(name, names[i]) == 0) {
+	for (size_t i = 0; i < sizeof(encryption_names) / sizeof(encryption_names[0]); i++) {
+		if (strcmp(name, encryption_names[i]) == 0) {
 			*encryption = (enum db_encryption)i;
 			return 0;
 		}
@@ -159,18 +159,13 @@ static int parse_server(const char *server, struct target *target, struct err *e
 
 static void format_section(const struct db_config *config, const struct target *target, struct buf *out)
 {
-	static const char *const encryption[] = {
-		[DB_ENCRYPTION_OFF] = "off",
-		[DB_ENCRYPTION_REQUEST] = "request",
-		[DB_ENCRYPTION_REQUIRE] = "require",
-	};
-
 	buf_addf(out, "[%s]\n\thost = %s\n", DB_SECTION, target->host);
 	if (target->instance[0])
 		buf_addf(out, "\tinstance = %s\n", target->instance);
 	else
 		buf_addf(out, "\tport = %d\n", target->port);
-	buf_addf(out, "\ttds version = 7.4\n\tclient charset = UTF-8\n\tencryption = %s\n", encryption[config->encryption]);
+	buf_addf(out, "\ttds version = 7.4\n\tclient charset = UTF-8\n\tencryption = %s\n",
+	         encryption_names[config->encryption]);
 	if (config->ca_file && config->ca_file[0])
 		buf_addf(out, "\tca file = %s\n\tcheck certificate hostname = yes\n", config->ca_file);
 }
