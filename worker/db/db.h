@@ -133,7 +133,8 @@ struct db_statement {
 	void *arg;
 };
 
-/* Runs one batch to its very end. It leaves the session as it was for the next user: no USE, no SET, no #table left behind. affected (may be NULL): the count of the last statement that reported one, -1 if none did.
+/* Runs one batch to its very end. It leaves the session as it was for the next user: no USE, no SET, no #table left behind.
+ * affected (may be NULL): the count of the last statement that reported one, -1 if none did.
  * On failure the transaction, if one is open, is as good as rolled back (XACT_ABORT) and can only be rolled back. */
 int db_query(struct db *db, const struct db_statement *statement, int64_t *affected, struct err *err) MUSTCHECK;
 
