@@ -158,11 +158,11 @@ hand_over(struct feed *feed, int64_t seq, const struct json *event)
 	}
 	if (seq > feed->next)
 		feed->sink.lost(feed->sink.arg, feed->next, seq - 1);
-	feed->sink.add(feed->sink.arg, event);
-	feed->next = seq + 1;
 	pthread_mutex_lock(&feed->lock);
 	feed->stats.events++;
 	pthread_mutex_unlock(&feed->lock);
+	feed->sink.add(feed->sink.arg, event);
+	feed->next = seq + 1;
 }
 
 static void
