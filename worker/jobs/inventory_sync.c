@@ -1,5 +1,5 @@
-/* The descriptor of the inventory sync: parameters, beginning and end of an attempt, its result. The steps are in the sync_*.c files and
- * push.c. */
+/* The descriptor of the inventory sync: parameters, beginning and end of an attempt, its result. The steps are in the sync_*.c
+ * files and push.c. */
 #include "worker/jobs/inventory_sync.h"
 
 #include <inttypes.h>

@@ -210,8 +210,9 @@ static int open_own(const struct settings *settings, struct db **db, struct err 
 	if (*db)
 		return 0;
 	if (err && (err->number == 4060 || err->number == 911))
-		err_context(err, "the own database %s does not exist or may not be entered (create it with the collation of %s: CREATE DATABASE "
-		                 "[%s] COLLATE Latin1_General_CI_AS)", settings->db_name, settings->jtl_database, settings->db_name);
+		err_context(err, "the own database %s does not exist or may not be entered (create it with the collation of %s: CREATE "
+		                 "DATABASE [%s] COLLATE Latin1_General_CI_AS)",
+		            settings->db_name, settings->jtl_database, settings->db_name);
 	return -1;
 }
 

@@ -39,7 +39,7 @@ struct plan {
 	size_t count;
 	int64_t compared;          /* items looked at */
 	int64_t goods;             /* distinct goods among the changes: calls needed at least */
-	int64_t zeros;             /* transitions to zero: TEMU has more, or what it has is unknown and zero was not sent last */
+	int64_t zeros;             /* transitions to zero: TEMU has more, or unknown and zero was not what was sent last */
 	int64_t lowered, raised, unknown;
 };
 

@@ -1,6 +1,6 @@
 /* Step push: the plan, its guard, and sending it. Before a call its listings are committed as unknown (a batch of rows in one statement,
- * ahead of the calls), after it only what TEMU confirmed is marked, in transactions of a batch of rows. So a crash at any point costs a repeated
- * push and never a forgotten one. No transaction is open while a call is under way. */
+ * ahead of the calls), after it only what TEMU confirmed is marked, in transactions of a batch of rows. So a crash at any point costs a
+ * repeated push and never a forgotten one. No transaction is open while a call is under way. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* sync: the state of one attempt of the inventory sync, shared by its step files (inventory_sync.c, sync_fetch.c, sync_upsert.c, sync_stock.c,
- * push.c) and nobody else. */
+/* sync: the state of one attempt of the inventory sync, shared by its step files (inventory_sync.c, sync_fetch.c, sync_upsert.c,
+ * sync_stock.c, push.c) and nobody else. */
 #ifndef WORKER_JOBS_SYNC_H
 #define WORKER_JOBS_SYNC_H
 

@@ -35,17 +35,18 @@ enum wanted_decision {
 struct wanted {
 	enum wanted_decision decision;
 	int64_t quantity; /* 0..WANTED_STOCK_MAX */
-	/* What decided, a word for machines: "stock", "buffer" (it took the last piece), "sold" (units sold at TEMU did), "minimum", "maximum",
-	 * "percent" (it took the last piece), "empty"; the rule: "inactive", "deleted", "father", "unmanaged", "bundle", "oversell"; "null_stock",
-	 * "unmapped", "no_sku". */
+	/* What decided, a word for machines: "stock", "buffer" (it took the last piece), "sold" (units sold at TEMU did), "percent"
+	 * (it did), "minimum", "maximum", "empty"; the rule: "inactive", "deleted", "father", "unmanaged", "bundle", "oversell";
+	 * "null_stock", "unmapped", "no_sku". */
 	const char *reason;
 	struct quantity stock; /* before buffer; zero when a rule decided */
 	int64_t buffer;
 };
 
-/* Order: unmapped; rules for deleted and inactive, father, not stock-managed, bundle, over-sellable (the first one that says other than
- * "stock" decides); a quantity that JTL does not say (NULL) is left out as "null_stock", for no figure must not become a zero; then formula, minus buffer (a negative one counts 0), minus sold, rounded down, never below 0; percent; below
- * stock_min 0; stock_max.
+/* Order: unmapped; rules for deleted and inactive, father, not stock-managed (bundles are not asked that), bundle, over-sellable (the
+ * first one that says other than "stock" decides); then a quantity that JTL does not say (NULL) is left out as "null_stock", for no
+ * figure must not become a zero; then formula, minus buffer (a negative one counts 0), minus sold, rounded down, never below 0;
+ * percent; below stock_min 0; stock_max.
  *
  * Formulas: reference = fBestand of the warehouses; jtl = fVerfuegbar; capped = the smaller of (fBestand - fVerfuegbarGesperrt) of the
  * warehouses and fVerfuegbar. bundle: NULL unless the article is a bundle and the formula is jtl or capped; it then stands for
