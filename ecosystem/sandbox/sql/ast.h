@@ -82,6 +82,8 @@ struct expr {
 	struct over *over;
 	bool negated, distinct, try_, star, convert;
 	char quantifier;
+	void *plan; /* the interpreter's translation, kept for loops */
+	int64_t plan_version;
 };
 
 struct json_column {
@@ -91,7 +93,7 @@ struct json_column {
 	bool as_json;
 };
 
-enum from_kind { F_TABLE, F_DERIVED, F_OPENJSON, F_JOIN, F_VALUES };
+enum from_kind { F_TABLE, F_DERIVED, F_OPENJSON, F_JOIN, F_VALUES, F_FUNCTION };
 enum join_kind { J_INNER, J_LEFT, J_RIGHT, J_FULL, J_CROSS, J_CROSS_APPLY, J_OUTER_APPLY };
 
 struct from {
@@ -109,6 +111,8 @@ struct from {
 	bool json_with;
 	struct expr ***rows;
 	int row_count, row_width;
+	struct expr **args; /* F_FUNCTION */
+	int arg_count;
 	enum join_kind join;
 	struct from *left, *right;
 	struct expr *on;
@@ -227,7 +231,7 @@ struct stmt {
 	const char **columns;
 	int column_count;
 	struct expr ***rows; /* VALUES; NULL with select NULL = DEFAULT VALUES */
-	int row_count;
+	int row_count, row_width;
 	struct expr *top, *where;
 	struct assignment *set;
 	int set_count;

@@ -7,8 +7,10 @@
 #define SANDBOX_SQL_CATALOG_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include "ecosystem/sandbox/sql/ast.h"
 #include "ecosystem/sandbox/sql/sqlerror.h"
+#include "ecosystem/sandbox/sql/stmts.h"
 
 struct catalog;
 
@@ -18,7 +20,7 @@ struct database {
 	int compatibility;
 	bool snapshot; /* READ_COMMITTED_SNAPSHOT: readers take no locks */
 	bool offline, single_user, restoring;
-	char created[24];
+	char created[32];
 };
 
 struct column {
@@ -85,7 +87,54 @@ struct object *catalog_object(struct catalog *catalog, const struct name *name, 
 /* The same from inside an object (a view's query): names without a database are looked up in `from`'s. */
 struct object *catalog_object_from(struct catalog *catalog, const struct object *from, const struct name *name,
                                    struct sqlerror *error) MUSTCHECK;
+/* A procedure ('P') or trigger ('T'), NULL when there is none. */
+struct object *catalog_module(struct catalog *catalog, const struct name *name, enum object_kind kind) MUSTCHECK;
+/* By object_id; NULL = none. */
+struct object *catalog_by_id(struct catalog *catalog, int64_t id);
+/* Database and schema that a name in a CREATE means. -1 with 911, 2760. */
+int catalog_place(struct catalog *catalog, const struct name *name, const struct database **database, int64_t *schema,
+                  struct sqlerror *error) MUSTCHECK;
+const struct database *catalog_database_by_id(struct catalog *catalog, int id);
 /* Index into object->columns, or -1. */
 int catalog_column(const struct object *object, const char *name);
+
+/* --- the session's side --- */
+
+/* May the login work in the database? */
+typedef bool catalog_access(void *arg, int database);
+
+/* Creates what a new file needs; idempotent. */
+int catalog_prepare(sqlite3 *db, const char *collation, struct err *err) MUSTCHECK;
+/* versions: engine-wide source of numbers for catalog_changed(). */
+struct catalog *catalog_new(sqlite3 *db, struct stmts *stmts, _Atomic int64_t *versions, catalog_access *access, void *arg);
+void catalog_free(struct catalog *catalog);
+/* Reads the version row and forgets what is older; retired objects live on until catalog_forget(). */
+void catalog_refresh(struct catalog *catalog);
+void catalog_forget(struct catalog *catalog);
+/* Changes with everything that may change a translation, temporary objects included. */
+int64_t catalog_version(const struct catalog *catalog);
+/* After a change: new version row. SQLite result code. */
+int catalog_changed(struct catalog *catalog);
+/* -1 when there is no such database; access and state are not looked at. */
+int catalog_use(struct catalog *catalog, const char *name, const char *schema);
+/* Current database of the statements of a procedure; does not move the default schema. */
+void catalog_switch(struct catalog *catalog, int database);
+
+/* --- temporary objects: memory of the session --- */
+
+/* The owner of the @tables that are visible. */
+void catalog_set_scope(struct catalog *catalog, const void *scope);
+/* Takes over an object built in its own arena; arena is moved. */
+struct object *catalog_add_temporary(struct catalog *catalog, const struct object *object, struct arena *arena, const void *scope);
+struct object *catalog_temporary(struct catalog *catalog, const char *name);
+struct arena *catalog_temporary_arena(struct catalog *catalog, const struct object *object);
+/* All of a scope (procedure, batch); their SQLite names are given to `drop`. tables: #tables too. */
+void catalog_drop_temporary(struct catalog *catalog, const void *scope, bool tables, void (*drop)(void *arg, const char *sql), void *arg);
+void catalog_remove_temporary(struct catalog *catalog, const struct object *object);
+/* Each one, newest first; NULL ends. */
+struct object *catalog_each_temporary(struct catalog *catalog, int i);
+
+/* sysviews.c: an object for sys.x, INFORMATION_SCHEMA.x or NULL. */
+struct object *sysviews_object(struct arena *arena, const struct database *database, const char *schema, const char *name);
 
 #endif

@@ -51,9 +51,10 @@ struct stmt *parser_insert(struct parser *p) {
 	output(p, s);
 	if (parser_accept2(p, "DEFAULT", "VALUES"))
 		return s;
-	if (parser_accept(p, "VALUES"))
+	if (parser_accept(p, "VALUES")) {
 		s->rows = parser_rows(p, &s->row_count);
-	else if (parser_is(p, "EXEC") || parser_is(p, "EXECUTE"))
+		s->row_width = p->row_width;
+	} else if (parser_is(p, "EXEC") || parser_is(p, "EXECUTE"))
 		s->body = parser_exec(p);
 	else
 		s->select = parser_select(p);

@@ -13,6 +13,7 @@ struct parser {
 	const char *sql;
 	struct token *tokens;
 	int count, at, depth;
+	int row_width; /* of the last parser_rows */
 	struct sqlerror *error;
 };
 

@@ -33,6 +33,7 @@ struct expr ***parser_rows(struct parser *p, int *count) {
 				     "The number of columns for each row in a table value constructor must be the same.");
 		width = n;
 	} while (parser_accept(p, ",") && !parser_failed(p));
+	p->row_width = width;
 	if (rows.count > 1000)
 		sqlerror_set(p->error, 10738, parser_peek(p, 0)->line,
 			     "The number of row value expressions in the INSERT statement exceeds the maximum allowed number of 1000 row values.");
@@ -108,6 +109,7 @@ static struct from *source(struct parser *p) {
 		if (parser_accept(p, "VALUES")) {
 			f->kind = F_VALUES;
 			f->rows = parser_rows(p, &f->row_count);
+			f->row_width = p->row_width;
 		} else {
 			f->sub = parser_select(p);
 		}
@@ -124,8 +126,16 @@ static struct from *source(struct parser *p) {
 			f->name = (struct name){ .part = { p->tokens[p->at++].text }, .count = 1, .line = f->line };
 		else
 			f->name = parser_name(p);
+		if (parser_is(p, "(")) {
+			f->kind = F_FUNCTION;
+			p->at++;
+			if (!parser_is(p, ")"))
+				f->args = parser_expr_list(p, &f->arg_count);
+			parser_expect(p, ")");
+		}
 		alias(p, f);
-		hints(p, f);
+		if (f->kind == F_TABLE)
+			hints(p, f);
 	}
 	return f;
 }
