@@ -117,13 +117,13 @@ BEGIN
 		job_type varchar(100) NOT NULL,
 		level varchar(20) NOT NULL,
 		message nvarchar(max) NOT NULL,
-		timestamp datetime2 NOT NULL DEFAULT GETDATE(),
+		[timestamp] datetime2 NOT NULL DEFAULT GETDATE(),
 		duration_seconds float NULL,
 		status varchar(20) NULL,
 		error_text nvarchar(max) NULL
 	);
 	CREATE INDEX idx_job_id ON dbo.scheduler_logs (job_id);
-	CREATE INDEX idx_timestamp ON dbo.scheduler_logs (timestamp);
+	CREATE INDEX idx_timestamp ON dbo.scheduler_logs ([timestamp]);
 	CREATE INDEX idx_level ON dbo.scheduler_logs (level);
 END
 GO

@@ -19,27 +19,27 @@ enum column {
  * A pair that comes twice gives the smaller value, a NULL counts as nothing; both are counted. */
 static const char sql_head[] =
     "SELECT k.n, a.kArtikel, a.cArtNr, a.cAktiv, a.nDelete, a.nIstVater, a.cLagerAktiv, a.cLagerKleinerNull, a.kStueckliste, a.nPuffer,\n"
-    "  s.kArtikel, s.stock, s.doubled, s.nulls, ";
+    "  s.kArtikel, s.stock, s.doubled, s.empty_rows, ";
 static const char sql_keys[] =
     "FROM OPENJSON(@j) WITH (n int '$.n', s nvarchar(400) '$.s') k\n"
     "LEFT JOIN ";
 static const char sql_stock_open[] =
     "LEFT JOIN (\n"
-    "  SELECT p.kArtikel, SUM(p.least) AS stock, SUM(p.doubled) AS doubled, SUM(p.nulls) AS nulls FROM (\n"
+    "  SELECT p.kArtikel, SUM(p.lowest) AS stock, SUM(p.doubled) AS doubled, SUM(p.empty_rows) AS empty_rows FROM (\n"
     "    SELECT i.kArtikel, v.kWarenlager, MIN(ISNULL(v.";
 static const char sql_stock_counts[] =
-    ", 0)) AS least,\n"
+    ", 0)) AS lowest,\n"
     "      CASE WHEN COUNT(*) > 1 THEN 1 ELSE 0 END AS doubled,\n"
     "      SUM(CASE WHEN v.kArtikel IS NOT NULL AND v.";
 static const char sql_stock_articles[] =
-    " IS NULL THEN 1 ELSE 0 END) AS nulls\n"
+    " IS NULL THEN 1 ELSE 0 END) AS empty_rows\n"
     "    FROM (SELECT DISTINCT x.kArtikel FROM OPENJSON(@j) WITH (s nvarchar(400) '$.s') q JOIN ";
 static const char sql_stock_close[] =
     "    GROUP BY i.kArtikel, v.kWarenlager) p\n"
     "  GROUP BY p.kArtikel) s ON s.kArtikel = a.kArtikel\n";
 /* Without warehouse stock: only that the article is still the same. */
 static const char sql_no_stock[] =
-    "LEFT JOIN (SELECT DISTINCT x.kArtikel, 0 AS stock, 0 AS doubled, 0 AS nulls\n"
+    "LEFT JOIN (SELECT DISTINCT x.kArtikel, 0 AS stock, 0 AS doubled, 0 AS empty_rows\n"
     "  FROM OPENJSON(@j) WITH (s nvarchar(400) '$.s') q JOIN ";
 
 static void add_key_match(struct buf *sql, const char *article, const char *key, const char *collation)
