@@ -17,7 +17,9 @@ static const char sql_create[] =
     "CREATE TABLE dbo.temu_schema_version ("
     "version int NOT NULL CONSTRAINT PK_temu_schema_version PRIMARY KEY, name varchar(100) NOT NULL, "
     "applied_at datetime2(3) NOT NULL, checksum varchar(64) NOT NULL)";
-static const char sql_read[] = "SELECT version, name, checksum FROM dbo.temu_schema_version ORDER BY version";
+static const char sql_read[] =
+    "IF OBJECT_ID(N'dbo.temu_schema_version', N'U') IS NOT NULL\n"
+    "  SELECT version, name, checksum FROM dbo.temu_schema_version ORDER BY version";
 static const char sql_insert[] =
     "INSERT INTO dbo.temu_schema_version (version, name, applied_at, checksum) "
     "VALUES (@version, @name, CONVERT(datetime2(3), @at, 126), @checksum)";
@@ -77,14 +79,10 @@ static int take_version(void *arg, const struct db_row *row, struct err *err)
 
 static int read_state(struct db *db, const struct schema_list *list, struct state *state, struct err *err)
 {
-	struct db_statement exists = { .label = "schema table", .sql = sql_exists };
 	struct db_statement read = { .label = "schema version", .sql = sql_read, .row = take_version, .arg = state };
-	int64_t id;
 
 	*state = (struct state){ .list = list };
-	if (db_query_int64(db, &exists, &id, err) != 0)
-		return -1;
-	return id == 0 ? 0 : db_query(db, &read, NULL, err);
+	return db_query(db, &read, NULL, err);
 }
 
 static int newest(const struct schema_list *list)

@@ -184,25 +184,28 @@ static void fill_push(const struct push *p, size_t index, struct ledger_push *ro
 	};
 }
 
-/* The next batch of rows: known becomes unknown. */
+/* The next batch of rows: known becomes unknown. What was refused without being sent is left out. */
 static int intend_next(struct push *p, struct err *err)
 {
-	size_t left = p->count - p->intended, batch = (size_t)p->sync->env->settings->write_batch;
-	struct rows r = { .push = p, .count = left < batch ? left : batch, .now_ms = clock_now_ms() };
-	int rc;
+	size_t left = p->count - p->intended, batch = (size_t)p->sync->env->settings->write_batch, count = left < batch ? left : batch;
+	struct rows r = { .push = p, .now_ms = clock_now_ms() };
+	int rc = 0;
 
-	r.ledger = calloc(r.count, sizeof(*r.ledger));
+	r.ledger = calloc(count, sizeof(*r.ledger));
 	if (!r.ledger)
 		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
-	for (size_t i = 0; i < r.count; i++)
-		fill_push(p, p->intended + i, &r.ledger[i]);
-	rc = push_db(p, false, 1, intend_work, &r, err);
+	for (size_t i = p->intended; i < p->intended + count; i++)
+		if (p->phases[i] == PLANNED)
+			fill_push(p, i, &r.ledger[r.count++]);
+	if (r.count > 0)
+		rc = push_db(p, false, 1, intend_work, &r, err);
 	free(r.ledger);
 	if (rc != 0)
 		return -1;
-	for (size_t i = 0; i < r.count; i++)
-		p->phases[p->intended + i] = INTENDED;
-	p->intended += r.count;
+	for (size_t i = p->intended; i < p->intended + count; i++)
+		if (p->phases[i] == PLANNED)
+			p->phases[i] = INTENDED;
+	p->intended += count;
 	return 0;
 }
 
