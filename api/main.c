@@ -1,10 +1,8 @@
 /* temu-api: options, start in order, the end on SIGTERM. What it answers is in routes.c. */
-#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include "api/api.h"
 #include "api/call.h"
@@ -22,6 +20,7 @@
 #define REQUESTS_LIMIT_MS 500
 #define CLIENTS_LIMIT_MS 400
 #define DESCRIPTORS 65536
+#define REMEMBER_MOST 10000 /* events that are looked at once, at the first contact with the workers */
 
 struct options {
 	const char *config, *port_file;
@@ -135,8 +134,7 @@ static int
 start_rooms(struct api *api, const struct settings *settings, struct err *err)
 {
 	struct hub_options hub = HUB_OPTIONS_INIT;
-	struct feed_options feed = { .run_folder = settings->run_folder, .remember = (size_t)settings->api_live_queue,
-		                         .read = read_events, .hello = say_hello };
+	struct feed_options feed = { .run_folder = settings->run_folder, .read = read_events, .hello = say_hello };
 	struct feed_sink sink = { feed_enter, feed_add, feed_lost, NULL };
 	api->started_ms = clock_mono_ms();
 	api->workers = workers_new(settings->run_folder, err);
@@ -149,10 +147,20 @@ start_rooms(struct api *api, const struct settings *settings, struct err *err)
 	api->hub = hub_start(&hub, err);
 	if (api->hub == NULL)
 		return -1;
+	feed.remember = (size_t)(settings->api_live_queue < REMEMBER_MOST ? settings->api_live_queue : REMEMBER_MOST);
 	feed.arg = api->workers;
 	sink.arg = api->hub;
 	api->feed = feed_start(&feed, &sink, err);
 	return api->feed != NULL ? 0 : -1;
+}
+
+/* For the watchdog: who cannot look at the live clients any more does not come back from here. */
+static bool
+alive(void *arg)
+{
+	struct hub_stats stats;
+	hub_stats_get(arg, &stats);
+	return true;
 }
 
 static int
@@ -173,7 +181,7 @@ serve(const struct options *options, const struct settings *settings, struct err
 		return -1;
 	log_info("temu-api %s listens on %s:%d", API_VERSION, settings->api_host, httpd_port(httpd));
 	daemon_ready();
-	daemon_wait(NULL, NULL);
+	daemon_wait(alive, api.hub);
 	log_info("temu-api is stopping");
 	daemon_drain_limit(DRAIN_LIMIT_MS);
 	httpd_stop(httpd, REQUESTS_LIMIT_MS);

@@ -63,8 +63,7 @@ readyz_get(struct call *call)
 	if (call_query_parse(call, allowed) != 0)
 		return;
 	if (workers_hello(call->api->workers, &answer) != 0) {
-		call_answer_problem(call, &answer);
-		call->response->status = 503;
+		call_problem(call, PROTO_WORKERS_DOWN, NULL, "%s", answer.text);
 		goto out;
 	}
 	json_object_open(out, NULL);
