@@ -81,10 +81,17 @@ static int skip_blanks(struct lexer *l) {
 	}
 }
 
+static size_t quoted_size(const struct lexer *l, char close) {
+	size_t i = l->at;
+	while (i < l->len && (l->sql[i] != close || (i + 1 < l->len && l->sql[i + 1] == close)))
+		i += l->sql[i] == close ? 2 : 1;
+	return (i < l->len ? i : l->len) - l->at;
+}
+
 /* Reads up to the closing mark, which counts when doubled. A backslash before a line end joins the lines in strings. */
 static int quoted(struct lexer *l, enum token_kind kind, char close, size_t begin) {
 	int start = l->line;
-	char *out = arena_alloc(l->arena, l->len - l->at + 1);
+	char *out = arena_alloc(l->arena, quoted_size(l, close) + 1);
 	size_t n = 0;
 	for (;; l->at++) {
 		if (l->at >= l->len)
