@@ -11,6 +11,7 @@
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "common/ipc_guard.h"
+#include "common/ipc_probe.h"
 #include "common/log.h"
 
 enum {
@@ -30,6 +32,9 @@ enum {
 	RECONNECT_MIN_MS = 50,
 	RECONNECT_MAX_MS = 500,
 	MAX_THREADS = 64,
+	REDIAL_AFTER_MS = 1000,  /* a request that finds no connection for so long asks whether the peer is there */
+	REDIAL_PROBE_MS = 500,
+	SILENCE_MS = 3000,       /* a subscriber that hears nothing for so long asks the same */
 };
 
 /* Not clock_mono_ms(): these deadlines are waited for on the kernel's clock, which tests cannot replace. */
@@ -515,44 +520,63 @@ void ipc_publisher_stop(struct ipc_publisher *publisher)
 
 /* --- client: a few REQ sockets taken in turn ------------------------------------------------------------------- */
 
+/* One end that connects. */
+struct ipc_line {
+	nng_socket socket;
+	nng_dialer dialer;
+};
+
 struct ipc_client {
 	struct ipc_object object;
 	char path[PATH_BYTES];
 	int count;
-	nng_socket sockets[IPC_MAX_CLIENT_SOCKETS];
+	struct ipc_line lines[IPC_MAX_CLIENT_SOCKETS];
 	bool taken[IPC_MAX_CLIENT_SOCKETS];
 	pthread_mutex_t lock;
 	pthread_cond_t returned;
 };
 
 /* Dials in the background, for ever. */
-static int ipc_dial(nng_socket socket, const char *path, struct err *err)
+static int ipc_dial(struct ipc_line *line, const char *path, struct err *err)
 {
 	struct ipc_url url;
 	int rv;
 
 	if (ipc_url_set(&url, path, err) != 0)
 		return -1;
-	rv = nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS);
+	rv = nng_dialer_create(&line->dialer, line->socket, url.text);
 	if (rv == 0)
-		rv = nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS);
+		rv = nng_dialer_set_ms(line->dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS);
 	if (rv == 0)
-		rv = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, WIRE_MAX);
+		rv = nng_dialer_set_ms(line->dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS);
 	if (rv == 0)
-		rv = nng_dial(socket, url.text, NULL, NNG_FLAG_NONBLOCK);
+		rv = nng_dialer_set_size(line->dialer, NNG_OPT_RECVMAXSZ, WIRE_MAX);
+	if (rv == 0)
+		rv = nng_dialer_start(line->dialer, NNG_FLAG_NONBLOCK);
 	return rv == 0 ? 0 : ipc_nng_error(err, "cannot dial", path, rv);
 }
 
-static int ipc_req_open(nng_socket *socket, const char *path, struct err *err)
+/* A peer that dies while we connect to it makes nng 1.5.2 stop dialling for good, as it makes a listener deaf. Only for a line that has
+ * no connection although the peer answers others. */
+static void ipc_redial(struct ipc_line *line, const char *path)
 {
-	int rv = nng_req0_open(socket);
+	struct err err = ERR_INIT;
+
+	nng_dialer_close(line->dialer);
+	if (ipc_dial(line, path, &err) != 0)
+		log_error("ipc: %s", err.text);
+}
+
+static int ipc_req_open(struct ipc_line *line, const char *path, struct err *err)
+{
+	int rv = nng_req0_open(&line->socket);
 
 	/* Never resend: nng would deliver a request twice; who repeats decides that for himself. */
 	if (rv == 0)
-		rv = nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+		rv = nng_socket_set_ms(line->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
 	if (rv != 0)
 		return ipc_nng_error(err, "cannot open a client socket for", path, rv);
-	return ipc_dial(*socket, path, err);
+	return ipc_dial(line, path, err);
 }
 
 struct ipc_client *ipc_client_new(const char *path, int sockets, struct err *err)
@@ -569,7 +593,7 @@ struct ipc_client *ipc_client_new(const char *path, int sockets, struct err *err
 	snprintf(client->path, sizeof(client->path), "%s", path);
 	client->count = sockets;
 	for (int i = 0; i < sockets; i++) {
-		if (ipc_req_open(&client->sockets[i], path, err) != 0) {
+		if (ipc_req_open(&client->lines[i], path, err) != 0) {
 			free(client);
 			return NULL;
 		}
@@ -618,18 +642,40 @@ static void ipc_client_put(struct ipc_client *client, int slot)
 	pthread_mutex_unlock(&client->lock);
 }
 
-static int ipc_send(struct ipc_client *client, nng_socket socket, const char *request, size_t len, int64_t left_ms,
+/* A time-out of 0 means "do not wait" to nng, a negative one "for ever". */
+static int64_t ipc_left_ms(int64_t deadline_ms)
+{
+	int64_t left = deadline_ms - ipc_mono_ms();
+
+	return left < 1 ? 1 : left;
+}
+
+/* At most until deadline_ms. A message that could not be sent stays with the caller. */
+static int ipc_send_message(nng_socket socket, nng_msg *message, int64_t deadline_ms)
+{
+	int rv = nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, (nng_duration)ipc_left_ms(deadline_ms));
+
+	return rv == 0 ? nng_sendmsg(socket, message, 0) : rv;
+}
+
+static int ipc_send(struct ipc_client *client, struct ipc_line *line, const char *request, size_t len, int64_t deadline_ms,
                     struct err *err)
 {
 	nng_msg *message = NULL;
+	int64_t begun_ms = ipc_mono_ms(), half_ms = (deadline_ms - begun_ms) / 2;
 	int rv = nng_msg_alloc(&message, 0);
 
 	if (rv == 0)
 		rv = nng_msg_append(message, request, len);
 	if (rv == 0)
-		rv = nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, (nng_duration)left_ms);
-	if (rv == 0)
-		rv = nng_sendmsg(socket, message, 0);
+		rv = ipc_send_message(line->socket, message, begun_ms + (half_ms < REDIAL_AFTER_MS ? half_ms : REDIAL_AFTER_MS));
+	if (rv == NNG_ETIMEDOUT) {
+		int64_t left_ms = ipc_left_ms(deadline_ms);
+
+		if (ipc_probe(client->path, "", 0, (int)(left_ms < REDIAL_PROBE_MS ? left_ms : REDIAL_PROBE_MS), NULL, NULL) == 0)
+			ipc_redial(line, client->path);
+		rv = ipc_send_message(line->socket, message, deadline_ms);
+	}
 	if (rv == 0)
 		return 0;
 	if (message != NULL)
@@ -665,19 +711,11 @@ static int ipc_receive(struct ipc_client *client, nng_socket socket, int64_t lef
 	return buf_check(reply, "ipc reply", err);
 }
 
-/* A time-out of 0 means "do not wait" to nng, a negative one "for ever". */
-static int64_t ipc_left_ms(int64_t deadline_ms)
-{
-	int64_t left = deadline_ms - ipc_mono_ms();
-
-	return left < 1 ? 1 : left;
-}
-
 int ipc_request(struct ipc_client *client, const char *request, size_t len, int timeout_ms, struct buf *reply,
                 struct err *err)
 {
 	int64_t deadline_ms = ipc_mono_ms() + timeout_ms;
-	nng_socket socket;
+	struct ipc_line *line;
 	int slot, rc;
 
 	assert(timeout_ms > 0);
@@ -689,10 +727,10 @@ int ipc_request(struct ipc_client *client, const char *request, size_t len, int 
 		return err_set(err, ERR_TEMP, "IPC_TIMEOUT",
 		               "all %d connections to %s stayed busy for %d ms; the request was not sent", client->count,
 		               client->path, timeout_ms);
-	socket = client->sockets[slot];
-	rc = ipc_send(client, socket, request, len, ipc_left_ms(deadline_ms), err);
+	line = &client->lines[slot];
+	rc = ipc_send(client, line, request, len, deadline_ms, err);
 	if (rc == 0)
-		rc = ipc_receive(client, socket, ipc_left_ms(deadline_ms), reply, err);
+		rc = ipc_receive(client, line->socket, ipc_left_ms(deadline_ms), reply, err);
 	ipc_client_put(client, slot);
 	return rc;
 }
@@ -702,7 +740,9 @@ int ipc_request(struct ipc_client *client, const char *request, size_t len, int 
 struct ipc_subscriber {
 	void (*receive)(const char *message, size_t len, void *arg);
 	void *arg;
-	nng_socket socket;
+	char path[PATH_BYTES];
+	struct ipc_line line;
+	_Atomic int64_t heard_ms;
 	nng_aio *aio; /* without a time-out: those of SUB sockets crash this version of nng */
 };
 
@@ -713,17 +753,36 @@ static void *ipc_subscriber_main(void *arg)
 	int rv;
 
 	for (;;) {
-		nng_recv_aio(subscriber->socket, subscriber->aio);
+		nng_recv_aio(subscriber->line.socket, subscriber->aio);
 		nng_aio_wait(subscriber->aio);
 		rv = nng_aio_result(subscriber->aio);
 		if (rv != 0)
 			break;
 		message = nng_aio_get_msg(subscriber->aio);
+		atomic_store(&subscriber->heard_ms, ipc_mono_ms());
 		if (nng_msg_len(message) > 0) /* an empty one is the publisher's self-check */
 			subscriber->receive(nng_msg_body(message), nng_msg_len(message), subscriber->arg);
 		nng_msg_free(message);
 	}
 	log_error("ipc: the event thread ends, receive failed: %s", nng_strerror(rv));
+	return NULL;
+}
+
+/* A living publisher is heard at least once a second: it publishes for its own guard. */
+static void *ipc_subscriber_watch(void *arg)
+{
+	struct ipc_subscriber *subscriber = arg;
+	struct timespec pause = { .tv_sec = 1 };
+
+	for (;;) {
+		nanosleep(&pause, NULL);
+		if (ipc_mono_ms() - atomic_load(&subscriber->heard_ms) < SILENCE_MS ||
+		    ipc_probe_events(subscriber->path, NULL, NULL, SILENCE_MS, NULL) != 0 ||
+		    ipc_mono_ms() - atomic_load(&subscriber->heard_ms) < SILENCE_MS)
+			continue;
+		ipc_redial(&subscriber->line, subscriber->path);
+		atomic_store(&subscriber->heard_ms, ipc_mono_ms());
+	}
 	return NULL;
 }
 
@@ -740,23 +799,27 @@ struct ipc_subscriber *ipc_subscriber_start(const char *path,
 	}
 	subscriber->receive = receive;
 	subscriber->arg = arg;
+	snprintf(subscriber->path, sizeof(subscriber->path), "%s", path);
+	atomic_store(&subscriber->heard_ms, ipc_mono_ms());
 	rv = nng_aio_alloc(&subscriber->aio, NULL, NULL);
 	if (rv == 0) {
 		nng_aio_set_timeout(subscriber->aio, NNG_DURATION_INFINITE);
-		rv = nng_sub0_open(&subscriber->socket);
+		rv = nng_sub0_open(&subscriber->line.socket);
 	}
 	if (rv == 0)
-		rv = nng_socket_set_int(subscriber->socket, NNG_OPT_RECVBUF, QUEUE_MESSAGES);
+		rv = nng_socket_set_int(subscriber->line.socket, NNG_OPT_RECVBUF, QUEUE_MESSAGES);
 	if (rv == 0)
-		rv = nng_socket_set(subscriber->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0);
+		rv = nng_socket_set(subscriber->line.socket, NNG_OPT_SUB_SUBSCRIBE, "", 0);
 	if (rv != 0) {
 		ipc_nng_error(err, "cannot open the subscriber socket for", path, rv);
 		goto failed;
 	}
-	if (ipc_dial(subscriber->socket, path, err) != 0)
+	if (ipc_dial(&subscriber->line, path, err) != 0)
 		goto failed;
 	if (ipc_thread_start(ipc_subscriber_main, subscriber, "ipc-sub", err) != 0)
 		goto failed;
+	if (ipc_thread_start(ipc_subscriber_watch, subscriber, "ipc-sub-watch", err) != 0)
+		return NULL; /* not freed: the other thread looks at it */
 	return subscriber;
 failed:
 	if (subscriber->aio != NULL)

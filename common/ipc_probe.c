@@ -164,8 +164,13 @@ int ipc_probe_events(const char *path, void (*nudge)(void *arg), void *arg, int 
 {
 	int64_t until_ms = probe_now_ms() + timeout_ms;
 	struct probe probe = { .path = path, .fd = -1, .until_ms = until_ms };
+	struct err own = ERR_INIT;
 	char byte;
-	int rc = probe_connect(&probe, err);
+	int rc;
+
+	if (err == NULL) /* its code is looked at below */
+		err = &own;
+	rc = probe_connect(&probe, err);
 
 	if (rc == 0)
 		rc = probe_greet(&probe, SUB, PUB, err);
