@@ -15,7 +15,7 @@ static const char *const titles[] = {
 #include "proto/messages.def"
 };
 
-/* --- reading --- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static int
 hex(char c)
@@ -189,7 +189,7 @@ call_body(struct call *call, const char *const *allowed)
 	return doc;
 }
 
-/* --- writing --- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static const char *
 retry_after(enum proto_error code)

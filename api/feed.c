@@ -46,7 +46,7 @@ struct feed {
 	struct feed_stats stats;
 };
 
-/* --- the subscription's side --- */
+/* --- the subscription's side -------------------------------------------------------------------------------------- */
 
 /* When the queue is full the message is left out: its numbers will be missed and read from the journal. */
 static void
@@ -112,7 +112,7 @@ stopping(struct feed *feed)
 	return yes;
 }
 
-/* --- the place --- */
+/* --- the place ---------------------------------------------------------------------------------------------------- */
 
 /* Begins a journal so far back that what happened since since_ms is seen, however much was missed. */
 static void
@@ -303,7 +303,7 @@ run(void *arg)
 	return NULL;
 }
 
-/* --- start and end --- */
+/* --- start and end ------------------------------------------------------------------------------------------------ */
 
 struct feed *
 feed_start(const struct feed_options *options, const struct feed_sink *sink, struct err *err)

@@ -53,7 +53,7 @@ struct httpd_exchange {
 	bool taken;
 };
 
-/* --- sockets --- */
+/* --- sockets ------------------------------------------------------------------------------------------------------ */
 
 static bool
 is_socket_of(int fd, const struct mg_request_info *info)
@@ -154,7 +154,7 @@ httpd_take_socket(struct httpd_request *request, struct err *err)
 	return own;
 }
 
-/* --- requests --- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 const char *
 httpd_header(const struct httpd_request *request, const char *name)
@@ -186,7 +186,8 @@ count_header(const struct mg_request_info *info, const char *name)
 	return count;
 }
 
-/* Two lengths, a length that is no number, a length beside chunks, no or two hosts: somebody in front of us may read it otherwise. */
+/* Two lengths, a length that is no number, a length beside chunks, no or two hosts: somebody in front of us may read it
+ * otherwise. */
 static const char *
 doubtful(const struct httpd_exchange *exchange)
 {
@@ -273,7 +274,7 @@ set_request_id(struct httpd_request *request)
 	snprintf(request->request_id, sizeof(request->request_id), "%016llx", (unsigned long long)fresh);
 }
 
-/* --- responses --- */
+/* --- responses ---------------------------------------------------------------------------------------------------- */
 
 static const char *
 reason(int status)
@@ -370,7 +371,7 @@ refuse(struct httpd_request *request, struct httpd_response *response, enum prot
 	request->exchange->httpd->options.problem(response, code, status, text);
 }
 
-/* --- what the library calls --- */
+/* --- what the library calls --------------------------------------------------------------------------------------- */
 
 static bool
 begin(struct httpd *httpd)
@@ -428,10 +429,9 @@ on_request(struct mg_connection *conn)
 	assert((response.status == 0) == exchange.taken);
 	if (!exchange.taken)
 		send_response(&request, &response);
-	log_write(response.status >= 400 || strcmp(request.method, "GET") != 0 ? LEVEL_INFO : LEVEL_DEBUG, "%s %s %d %lld ms from %s id %s",
-	          request.method, request.path, exchange.taken ? 101 : response.status, (long long)(clock_mono_ms() - begun),
-	          request.peer, request.request_id);
 	int status = exchange.taken ? 101 : response.status;
+	log_write(status >= 400 || strcmp(request.method, "GET") != 0 ? LEVEL_INFO : LEVEL_DEBUG, "%s %s %d %lld ms from %s id %s",
+	          request.method, request.path, status, (long long)(clock_mono_ms() - begun), request.peer, request.request_id);
 	response_release(&response);
 	finish(httpd);
 	return status;
@@ -487,7 +487,7 @@ on_closed(const struct mg_connection *conn)
 	atomic_fetch_sub(&httpd->connections, 1);
 }
 
-/* --- start and end --- */
+/* --- start and end ------------------------------------------------------------------------------------------------ */
 
 /* "127.0.0.1:8000". Nothing that the library would read as an option of the port (s: TLS, r: redirect) can come in here. */
 static int

@@ -50,7 +50,7 @@ wake(struct hub *hub)
 		log_warning("the live thread could not be woken: %m");
 }
 
-/* --- the feed's side --- */
+/* --- the feed's side ---------------------------------------------------------------------------------------------- */
 
 static void
 add_line(struct hub *hub, struct line *line, const char *what)
@@ -120,7 +120,7 @@ hub_lost(struct hub *hub, int64_t from, int64_t to)
 	buf_release(&text);
 }
 
-/* --- joining --- */
+/* --- joining ------------------------------------------------------------------------------------------------------ */
 
 int
 hub_reserve(struct hub *hub, struct err *err)
@@ -205,7 +205,7 @@ hub_stats_get(struct hub *hub, struct hub_stats *stats)
 	pthread_mutex_unlock(&hub->lock);
 }
 
-/* --- the thread --- */
+/* --- the thread --------------------------------------------------------------------------------------------------- */
 
 static void
 watch(struct hub *hub, struct hub_client *client, int operation, bool for_room)
@@ -391,7 +391,7 @@ run(void *arg)
 	return NULL;
 }
 
-/* --- start and end --- */
+/* --- start and end ------------------------------------------------------------------------------------------------ */
 
 static void
 replayed(void *arg)

@@ -35,14 +35,14 @@ void hub_stop(struct hub *hub, int limit_ms);
 /* After hub_stop: ends the threads (waits for a replay under way) and frees. NULL is fine. */
 void hub_free(struct hub *hub);
 
-/* --- what the feed says, in this order, from one thread --- */
+/* --- what the feed says, in this order, from one thread ----------------------------------------------------------- */
 /* The next event will be number `next` of this journal. */
 void hub_enter(struct hub *hub, const char *journal, const char *boot, int64_t next);
 void hub_add(struct hub *hub, const struct json *event);
 /* Events that cannot be had any more. */
 void hub_lost(struct hub *hub, int64_t from, int64_t to);
 
-/* --- clients --- */
+/* --- clients ------------------------------------------------------------------------------------------------------ */
 /* A place for a client, before its handshake is answered. 0, or -1 with the code BUSY or STOPPING. */
 int hub_reserve(struct hub *hub, struct err *err) MUSTCHECK;
 void hub_unreserve(struct hub *hub);

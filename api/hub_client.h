@@ -1,4 +1,5 @@
-/* hub_client: one live client: what is to be sent to it, what it says, when it is put out. All calls are made by the hub's thread. */
+/* hub_client: one live client: what is to be sent to it, what it says, when it is put out. All calls are made by the hub's
+ * thread. */
 #ifndef API_HUB_CLIENT_H
 #define API_HUB_CLIENT_H
 

@@ -141,7 +141,7 @@ client_has_header(const struct client_response *r, const char *line)
 	return strcasestr(r->headers, with) != NULL;
 }
 
-/* --- WebSocket ---------------------------------------------------------------------------------------------------------- */
+/* --- WebSocket ---------------------------------------------------------------------------------------------------- */
 
 #define WS_HANDSHAKE                                                                                                                    \
 	"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"                                            \

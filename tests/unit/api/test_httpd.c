@@ -15,7 +15,7 @@ static struct httpd *httpd;
 static int port;
 static struct client_response r;
 
-/* --- what the tests ask for -------------------------------------------------------------------------------------------------- */
+/* --- what the tests ask for --------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
@@ -126,7 +126,7 @@ mono_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* --- tests ---------------------------------------------------------------------------------------------------------------------- */
+/* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static void
 a_connection_is_kept_and_answers_in_order(void **state)

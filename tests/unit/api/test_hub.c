@@ -16,7 +16,7 @@
 static struct hub *hub;
 static struct client_frame frame;
 
-/* --- the journal behind the hub: event n is made up from n ---------------------------------------------------------------- */
+/* --- the journal behind the hub: event n is made up from n -------------------------------------------------------- */
 
 static pthread_mutex_t source_lock = PTHREAD_MUTEX_INITIALIZER;
 static int source_fails;       /* so many reads fail first */
@@ -28,8 +28,9 @@ static void
 event_text(char *out, size_t size, int64_t seq)
 {
 	static const char *const levels[] = { "DEBUG", "INFO", "WARNING", "ERROR" };
-	snprintf(out, size, "{\"seq\":%lld,\"event\":\"log\",\"level\":\"%s\",\"run_id\":\"r-%d\",\"job_id\":\"%s\",\"text\":\"%0100lld\"}", (long long)seq,
-	         levels[seq % 4], (int)(seq % 3), seq % 2 ? "odd" : "even", (long long)seq);
+	snprintf(out, size,
+	         "{\"seq\":%lld,\"event\":\"log\",\"level\":\"%s\",\"run_id\":\"r-%d\",\"job_id\":\"%s\",\"text\":\"%0100lld\"}",
+	         (long long)seq, levels[seq % 4], (int)(seq % 3), seq % 2 ? "odd" : "even", (long long)seq);
 }
 
 static int
@@ -82,7 +83,7 @@ add(int64_t from, int64_t to)
 	}
 }
 
-/* --- set-up ---------------------------------------------------------------------------------------------------------------- */
+/* --- set-up ------------------------------------------------------------------------------------------------------- */
 
 static void
 start(struct hub_options options)
@@ -216,7 +217,7 @@ await_clients(int count)
 	assert_int_equal(stats().clients, count);
 }
 
-/* --- tests ------------------------------------------------------------------------------------------------------------------- */
+/* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static void
 lines_come_in_order_to_everybody(void **state)

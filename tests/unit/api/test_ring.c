@@ -32,8 +32,9 @@ number(int64_t seq, const char *journal)
 static void
 a_line_keeps_its_members_and_gets_a_cursor(void **state)
 {
-	static const char text[] = "{\"seq\":9007199254740993,\"event\":\"log\",\"level\":\"ERROR\",\"run_id\":\"r-1\",\"job_id\":\"j\",\"text\":\"\xC3\xA4 \\n\",\"cursor\":\"j-1:9007199254740993\"}";
-	struct line *line = make("{\"seq\":9007199254740993,\"event\":\"log\",\"level\":\"ERROR\",\"run_id\":\"r-1\",\"job_id\":\"j\",\"text\":\"\xC3\xA4 \\n\"}", "j-1");
+#define MEMBERS "{\"seq\":9007199254740993,\"event\":\"log\",\"level\":\"ERROR\",\"run_id\":\"r-1\",\"job_id\":\"j\",\"text\":\"\xC3\xA4 \\n\""
+	static const char text[] = MEMBERS ",\"cursor\":\"j-1:9007199254740993\"}";
+	struct line *line = make(MEMBERS "}", "j-1");
 	(void)state;
 	assert_non_null(line);
 	assert_int_equal(line->seq, 9007199254740993);

@@ -24,7 +24,7 @@ static struct client_response r;
 static struct client_frame frame;
 static int64_t last_seq;
 
-/* --- set-up: as main.c does it ------------------------------------------------------------------------------------------------- */
+/* --- set-up: as main.c does it ------------------------------------------------------------------------------------ */
 
 static int
 read_events(void *arg, const struct event_query *query, struct answer *answer)
@@ -105,7 +105,7 @@ end(void **state)
 	return 0;
 }
 
-/* --- helpers ---------------------------------------------------------------------------------------------------------------------- */
+/* --- helpers ------------------------------------------------------------------------------------------------------ */
 
 static struct json *
 body(void)
@@ -196,7 +196,7 @@ await_hub(void)
 	fail_msg("the hub stands at %lld, not at %lld", (long long)stats.last_seq, (long long)last_seq);
 }
 
-/* --- jobs -------------------------------------------------------------------------------------------------------------------------- */
+/* --- jobs --------------------------------------------------------------------------------------------------------- */
 
 static void
 status_has_exactly_the_shape_of_the_baseline(void **state)
@@ -313,7 +313,7 @@ refusals_of_the_workers_are_passed_on(void **state)
 	expect_problem(500, "INTERNAL", NULL);
 }
 
-/* --- runs, shops, logs, system --------------------------------------------------------------------------------------------------------- */
+/* --- runs, shops, logs, system ------------------------------------------------------------------------------------ */
 
 static void
 runs_are_listed_page_by_page(void **state)
@@ -465,7 +465,7 @@ health_and_numbers(void **state)
 	json_free(doc);
 }
 
-/* --- what is not there, and who may not ------------------------------------------------------------------------------------------------ */
+/* --- what is not there, and who may not --------------------------------------------------------------------------- */
 
 static void
 paths_and_methods(void **state)
@@ -523,7 +523,7 @@ pages_of_other_origins_change_nothing(void **state)
 	expect_problem(403, "FORBIDDEN", NULL);
 }
 
-/* --- live --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- live --------------------------------------------------------------------------------------------------------- */
 
 static void
 handshakes_are_checked(void **state)
@@ -676,7 +676,7 @@ live_clients_lose_nothing_when_the_workers_are_killed(void **state)
 	close(late);
 }
 
-/* --- the workers are slow, away, back ------------------------------------------------------------------------------------------------------ */
+/* --- the workers are slow, away, back ----------------------------------------------------------------------------- */
 
 static void
 slow_workers_make_one_request_slow(void **state)
