@@ -3,6 +3,7 @@
 #include "worker/core/queue.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,18 +56,33 @@ queue_run_free(struct run *run)
 	free(run);
 }
 
-static void
-wait_changed(struct queue *queue, int64_t wait_ms)
+static struct timespec
+moment_in(int64_t wait_ms)
 {
-	struct timespec at;
-	if (wait_ms > LONGEST_WAIT_MS)
-		wait_ms = LONGEST_WAIT_MS;
+	struct timespec at; /* not clock_mono_ms(): conditions are waited for on the kernel's clock, which tests cannot replace */
 	clock_gettime(CLOCK_MONOTONIC, &at);
 	at.tv_sec += wait_ms / 1000;
 	at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
 	at.tv_sec += at.tv_nsec / 1000000000;
 	at.tv_nsec %= 1000000000;
+	return at;
+}
+
+static void
+wait_changed(struct queue *queue, int64_t wait_ms)
+{
+	struct timespec at = moment_in(wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS);
 	pthread_cond_timedwait(&queue->shared.changed, &queue->shared.lock, &at);
+}
+
+/* The journal refuses: the whole pause, whatever changes meanwhile, unless the queue stops. */
+static void
+wait_for_journal(struct queue *queue)
+{
+	struct timespec at = moment_in(JOURNAL_WAIT_MS);
+	int rc = 0;
+	while (rc != ETIMEDOUT && !atomic_load(&queue->shared.stopping))
+		rc = pthread_cond_timedwait(&queue->shared.changed, &queue->shared.lock, &at);
 }
 
 /* --- the one setter ------------------------------------------------------------------------------------------------- */
@@ -272,7 +288,7 @@ queue_take(struct queue *queue)
 			break;
 		}
 		if (!moved)
-			wait_changed(queue, JOURNAL_WAIT_MS);
+			wait_for_journal(queue);
 	}
 	pthread_mutex_unlock(&queue->shared.lock);
 	return taken;
@@ -338,7 +354,7 @@ store_end(struct queue *queue, struct run *run, const struct run_record *next, c
 		pthread_mutex_lock(&queue->shared.lock);
 		stopping = atomic_load(&queue->shared.stopping);
 		if (!stopping)
-			wait_changed(queue, JOURNAL_WAIT_MS);
+			wait_for_journal(queue);
 		while (run->moving)
 			pthread_cond_wait(&queue->shared.changed, &queue->shared.lock);
 		run->moving = !stopping;

@@ -37,6 +37,7 @@ struct fixture {
 	struct queue *queue;
 	struct pool *pool;
 	int rescue_max;
+	int64_t free_floor; /* of the journal */
 	size_t job_count; /* of toy_jobs */
 	void (*also_publish)(const struct journal_group *group, void *arg);
 	void *also_arg;
@@ -296,7 +297,7 @@ fixture_start(struct fixture *fx, int threads)
 	struct err err = ERR_INIT;
 	size_t recovered = 0;
 	struct journal_config config = { .path = fx->path, .boot = "b-test", .publish = fixture_publish, .publish_arg = fx,
-		                         .queue_max = 1000 };
+		                         .queue_max = 1000, .free_floor_bytes = fx->free_floor };
 	fx->journal = journal_open(&config, &err);
 	if (fx->journal == NULL)
 		fail_msg("journal: %s", err.text);

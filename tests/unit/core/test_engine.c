@@ -158,7 +158,6 @@ fails_at_once(void **state)
 	run = fixture_await(fx, id, RUN_FAILED);
 	assert_string_equal(run.error_code, "UNCLASSIFIED");
 	run_record_release(&run);
-	fx->settings.workers_attempts = 1;
 }
 
 static void
@@ -586,6 +585,32 @@ poison(void **state)
 	fixture_await_state(fx, id, RUN_SUCCESS);
 }
 
+/* The disk is too full for new work: what waits is not started, nothing is accepted, what is there can be cancelled. */
+static void
+full_disk(void **state)
+{
+	struct fixture *fx = *state;
+	struct queue_answer answer;
+	char id[RUN_ID_MAX], code[ERR_CODE_MAX];
+	fixture_start(fx, 0);
+	fixture_run(fx, "{}", id);
+	fixture_stop(fx);
+	fx->free_floor = INT64_MAX;
+	assert_int_equal(fixture_start(fx, 2), 1);
+	assert_int_equal(fixture_submit(fx, "toy", 2, "", "{}", &answer, code), -1);
+	assert_string_equal(code, "JOURNAL_DISK");
+	while (fixture_lines(fx, "", "ERROR", "no run is started") == 0)
+		sched_yield();
+	struct run_record run = fixture_get(fx, id);
+	assert_int_equal(run.state, RUN_QUEUED);
+	run_record_release(&run);
+	assert_int_equal(fixture_lines(fx, "", "ERROR", ""), 1); /* said once */
+	fixture_stop(fx);
+	fx->free_floor = 0;
+	fixture_start(fx, 2);
+	fixture_await_state(fx, id, RUN_SUCCESS);
+}
+
 /* --- order and speed ------------------------------------------------------------------------------------------------ */
 
 struct order {
@@ -687,7 +712,7 @@ main(void)
 		TEST(retry_wakes_up_by_itself), TEST(attempts_are_spent), TEST(fails_at_once), TEST(begin_that_fails),
 		TEST(hold_spends_no_attempt), TEST(deadline), TEST(cancel_what_waits), TEST(cancel_what_runs), TEST(cancel_a_deaf_step),
 		TEST(refusals), TEST(keys), TEST(triggers_at_once), TEST(slot_is_free_with_the_event), TEST(drain_in_mid_step),
-		TEST(waiting_runs_wait_on), TEST(orphans), TEST(thousand_runs), TEST(latency),
+		TEST(waiting_runs_wait_on), TEST(orphans), TEST(full_disk), TEST(thousand_runs), TEST(latency),
 	};
 	log_init("test", LEVEL_INFO, LOG_TEXT);
 	return cmocka_run_group_tests(tests, NULL, NULL);
