@@ -27,6 +27,7 @@
 #include "common/log.h"
 
 #define FD_LIMIT 65536
+#define NEAR_FDS 100
 #define RESPONSE_MAX (1024 * 1024)
 #define HEADERS_MAX 4096
 #define DRAIN_MS 300
@@ -37,6 +38,7 @@ struct httpd {
 	struct mg_context *context;
 	int port;
 	atomic_int connections; /* that hold a thread */
+	atomic_int last_fd;     /* of the connection that was looked for last */
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	int under_way;
@@ -76,21 +78,33 @@ fd_limit(void)
 	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FD_LIMIT ? (int)limit.rlim_cur : FD_LIMIT;
 }
 
-/* The connection's descriptor, kept with the connection once found. -1 when it is not there. */
+static int
+find_socket(const struct mg_request_info *info, int from, int to)
+{
+	for (int fd = from > STDERR_FILENO ? from : STDERR_FILENO + 1; fd < to; fd++)
+		if (is_socket_of(fd, info))
+			return fd;
+	return -1;
+}
+
+/* The connection's descriptor, kept with the connection once found. -1 when it is not there. The kernel hands out the lowest free
+ * number, so a new one is mostly near the last. */
 static int
 socket_of(struct httpd_exchange *exchange)
 {
+	struct httpd *httpd = exchange->httpd;
 	intptr_t known = (intptr_t)mg_get_user_connection_data(exchange->conn);
-	int limit = fd_limit();
+	int near = atomic_load(&httpd->last_fd), limit = fd_limit(), fd;
 	if (known > 0)
 		return (int)known;
-	for (int fd = STDERR_FILENO + 1; fd < limit; fd++) {
-		if (!is_socket_of(fd, exchange->info))
-			continue;
+	fd = find_socket(exchange->info, near - NEAR_FDS, near + NEAR_FDS);
+	if (fd < 0)
+		fd = find_socket(exchange->info, 0, limit);
+	if (fd >= 0) {
+		atomic_store(&httpd->last_fd, fd);
 		mg_set_user_connection_data(exchange->conn, (void *)(intptr_t)fd);
-		return fd;
 	}
-	return -1;
+	return fd;
 }
 
 /* All of it, within the deadline. */
@@ -513,7 +527,7 @@ start_library(struct httpd *httpd, const char *address, struct err *err)
 		"listening_ports", address, "num_threads", threads, "request_timeout_ms", request_ms, "keep_alive_timeout_ms",
 		keep_alive_ms, "enable_keep_alive", "yes", "tcp_nodelay", "1", "enable_directory_listing", "no", "cgi_pattern", "",
 		"ssi_pattern", "", "access_control_allow_origin", "", "access_control_allow_methods", "", "access_control_allow_headers", "",
-		"decode_url", "no", "enable_auth_domain_check", "no", "connection_queue", "128", "max_request_size", "16384", NULL,
+		"decode_url", "no", "enable_auth_domain_check", "no", "connection_queue", "128", "listen_backlog", "1024", "max_request_size", "16384", NULL,
 	};
 	const struct mg_callbacks callbacks = { .begin_request = on_request, .http_error = on_error, .log_message = on_log,
 		                                    .init_connection = on_connection, .connection_closed = on_closed };
