@@ -29,14 +29,14 @@ static void guard_pause(long ms)
 }
 
 /* 1 when the owner has stopped. */
-static int guard_replace(struct ipc_guard *guard, const struct err *why)
+static int guard_replace(struct ipc_guard *guard, int failures, const struct err *why)
 {
 	struct err err = ERR_INIT;
 	int rc = guard->relisten(guard->owner, &err);
 
 	if (rc == 0)
 		log_warning("ipc: %s let nobody in any more (%s) and listens anew", guard->path, why->text);
-	if (rc < 0)
+	if (rc < 0 && failures == FAILURES) /* said once */
 		log_error("ipc: %s lets nobody in (%s) and cannot listen anew: %s", guard->path, why->text, err.text);
 	return rc == 1;
 }
@@ -63,8 +63,10 @@ void *ipc_guard_main(void *arg)
 		} else {
 			if (failures++ == 0)
 				atomic_store(&guard->deaf_since_ms, begun_ms);
-			if (failures % FAILURES == 0 && guard_replace(guard, &err))
+			if (failures % FAILURES == 0 && guard_replace(guard, failures, &err)) {
+				atomic_store(&guard->deaf_since_ms, 0); /* nobody is meant to get in any more */
 				return NULL;
+			}
 		}
 		guard_pause(failures == 0 ? EVERY_MS : AGAIN_MS);
 	}

@@ -165,6 +165,14 @@ start(struct workers *workers, struct err *err)
 
 /* --- life and end --------------------------------------------------------------------------------------------------- */
 
+/* How long nobody new was let in at one of the sockets. */
+static int64_t
+deaf_ms(struct workers *workers)
+{
+	int64_t commands = control_deaf_ms(workers->control), published = events_deaf_ms(workers->events);
+	return commands > published ? commands : published;
+}
+
 /* A process that cannot be reached is of no use: the supervisor starts a new one, which recovers the runs. */
 static void *
 watch(void *arg)
@@ -172,9 +180,9 @@ watch(void *arg)
 	struct workers *workers = arg;
 	struct timespec pause = { .tv_sec = 1 };
 	log_streams_only();
-	while (control_deaf_ms(workers->control) < DEAF_MAX_MS)
+	while (deaf_ms(workers) < DEAF_MAX_MS)
 		nanosleep(&pause, NULL);
-	log_error("nobody could reach us on %s for %d s: ending, to be started again", workers->command_path, DEAF_MAX_MS / 1000);
+	log_error("nobody could reach us in %s for %d s: ending, to be started again", workers->settings.run_folder, DEAF_MAX_MS / 1000);
 	daemon_exit(1);
 }
 
@@ -183,7 +191,7 @@ static bool
 alive(void *arg)
 {
 	struct workers *workers = arg;
-	return control_deaf_ms(workers->control) == 0;
+	return deaf_ms(workers) == 0;
 }
 
 static void

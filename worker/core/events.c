@@ -55,6 +55,15 @@ events_stop(struct events *events)
 	pthread_mutex_unlock(&events->lock);
 }
 
+int64_t
+events_deaf_ms(struct events *events)
+{
+	pthread_mutex_lock(&events->lock);
+	int64_t deaf_ms = events->publisher != NULL ? ipc_publisher_deaf_ms(events->publisher) : 0;
+	pthread_mutex_unlock(&events->lock);
+	return deaf_ms;
+}
+
 void
 events_free(struct events *events)
 {

@@ -453,6 +453,7 @@ live_events(void **state)
 	assert_non_null(strstr(seen.texts.data, id));
 	pthread_mutex_unlock(&woken_lock);
 	assert_int_equal(control_deaf_ms(control), 0);
+	assert_int_equal(events_deaf_ms(events), 0);
 }
 
 /* A group that does not fit into a message goes out as a heartbeat with its last number. */
