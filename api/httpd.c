@@ -527,7 +527,8 @@ start_library(struct httpd *httpd, const char *address, struct err *err)
 		"listening_ports", address, "num_threads", threads, "request_timeout_ms", request_ms, "keep_alive_timeout_ms",
 		keep_alive_ms, "enable_keep_alive", "yes", "tcp_nodelay", "1", "enable_directory_listing", "no", "cgi_pattern", "",
 		"ssi_pattern", "", "access_control_allow_origin", "", "access_control_allow_methods", "", "access_control_allow_headers", "",
-		"decode_url", "no", "enable_auth_domain_check", "no", "connection_queue", "128", "listen_backlog", "1024", "max_request_size", "16384", NULL,
+		"decode_url", "no", "enable_auth_domain_check", "no", "connection_queue", "128", "listen_backlog", "1024",
+		"max_request_size", "16384", NULL,
 	};
 	const struct mg_callbacks callbacks = { .begin_request = on_request, .http_error = on_error, .log_message = on_log,
 		                                    .init_connection = on_connection, .connection_closed = on_closed };

@@ -8,22 +8,19 @@
 
 #define LAST_LINES 100 /* without a cursor */
 
-/* Where to go on: behind the last event, or where we stand. */
+/* Where to go on: behind the last number looked at, or where we stand. */
 static void
 add_next(struct call *call, const struct answer *answer, int64_t from)
 {
-	const struct json *last = NULL;
+	int64_t last = json_get_int64(answer->data, "last", from - 1);
 	char next[LINE_ID_MAX + 24];
-	for (const struct json *event = json_first(json_get(answer->data, "events")); event != NULL; event = json_next(event))
-		last = event;
 	snprintf(next, sizeof(next), "%.*s:%lld", LINE_ID_MAX - 1, json_get_string(answer->data, "journal", ""),
-	         (long long)(last != NULL ? json_get_int64(last, "seq", from) : from - 1));
+	         (long long)(last < from - 1 ? from - 1 : last));
 	call->response->body.len--; /* the brace comes again */
 	json_add_string(&call->response->body, "next", next);
 	json_object_close(&call->response->body);
-	if (json_get_bool(answer->data, "more", false)) {
+	if (json_get_bool(answer->data, "more", false))
 		call_link_next(call, "after", next);
-	}
 }
 
 void

@@ -495,7 +495,7 @@ who_takes_nothing_is_put_out(void **state)
 	struct hub_options options = HUB_OPTIONS_INIT;
 	int stalled, fast;
 	(void)state;
-	options.stall_ms = 200;
+	options.stall_ms = 1000;
 	start(options);
 	hub_enter(hub, JOURNAL, "b-1", 1);
 	stalled = join_with(&(struct hub_wish){ .resume = false }, 4096);
@@ -522,7 +522,7 @@ who_never_answers_a_ping_is_gone(void **state)
 	int mute, lively;
 	(void)state;
 	options.ping_ms = 50;
-	options.silent_ms = 600;
+	options.silent_ms = 1500;
 	start(options);
 	mute = join();
 	lively = join();

