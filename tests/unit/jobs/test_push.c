@@ -1,0 +1,928 @@
+/* Whole runs against the gateway with a database in memory that fails on command: what is committed when, what a crash, a lost answer or a
+ * refusal in between leaves behind. The repositories' functions are replaced here, so no statement is tried. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "tests/unit/jobs/world.h"
+#include "worker/db/connpool.h"
+#include "worker/db/inventory.h"
+#include "worker/db/jtl_stock.h"
+#include "worker/db/products.h"
+#include "worker/db/schema.h"
+#include "worker/jobs/env.h"
+
+#define ARTICLES 150
+
+static struct world w;
+
+/* --- the database in memory --- */
+
+struct row {
+	int64_t sku_id, goods_id;
+	char sku[128], name[600];
+	bool active;
+	struct maybe known, wanted, sent;
+	int64_t sent_ms;
+};
+
+enum call { CALL_PREPARE, CALL_SAVE, CALL_WANTED, CALL_READ, CALL_INTEND, CALL_JUDGE, CALL_RESTORE, CALLS };
+
+static struct memory {
+	struct row rows[1000], committed[1000];
+	size_t count, committed_count;
+	bool complete;
+	int stock[ARTICLES + 1]; /* -1 = the article is unknown */
+	int calls[CALLS];
+	enum call fail_call; /* the call that fails ... */
+	int fail_count;      /* ... this often ... */
+	bool fail_after;     /* ... after its effect */
+	enum err_class fail_class;
+	bool wrong_rows;     /* the look-up does not return one row per key */
+} m;
+
+static void fail_next(enum call call, int count, bool after, enum err_class class)
+{
+	m.fail_call = call;
+	m.fail_count = count;
+	m.fail_after = after;
+	m.fail_class = class;
+}
+
+/* Before (after == false) or after the effect of a call. */
+static int trip(enum call call, bool after, struct err *err)
+{
+	m.calls[call] += !after;
+	if (m.fail_count == 0 || m.fail_call != call || m.fail_after != after)
+		return 0;
+	m.fail_count--;
+	return err_set(err, m.fail_class, "SQL_TEST", "ordered by the test");
+}
+
+static struct row *find(int64_t sku_id)
+{
+	for (size_t i = 0; i < m.count; i++)
+		if (m.rows[i].sku_id == sku_id)
+			return &m.rows[i];
+	return NULL;
+}
+
+static void commit(void)
+{
+	memcpy(m.committed, m.rows, sizeof(m.rows));
+	m.committed_count = m.count;
+}
+
+static void roll_back(void)
+{
+	memcpy(m.rows, m.committed, sizeof(m.rows));
+	m.count = m.committed_count;
+}
+
+struct connpool *connpool_new(const struct connpool_config *config, struct err *err)
+{
+	static int pool;
+
+	(void)config;
+	(void)err;
+	return (struct connpool *)&pool;
+}
+
+int connpool_run(struct connpool *pool, const struct db_limit *limit, db_work_fn *work, void *arg, struct err *err)
+{
+	int rc;
+
+	(void)pool;
+	if (limit && limit->cancelled && limit->cancelled(limit->arg))
+		return err_set(err, ERR_CANCELLED, "SQL_CANCELLED", "cancelled");
+	rc = work(NULL, arg, err);
+	/* Outside of a transaction a statement stands although its answer was lost. */
+	commit();
+	return rc;
+}
+
+int connpool_transaction(struct connpool *pool, const struct db_limit *limit, db_work_fn *work, void *arg, struct err *err)
+{
+	int rc;
+
+	(void)pool;
+	if (limit && limit->cancelled && limit->cancelled(limit->arg))
+		return err_set(err, ERR_CANCELLED, "SQL_CANCELLED", "cancelled");
+	rc = work(NULL, arg, err);
+	if (rc == 0)
+		commit();
+	else
+		roll_back();
+	return rc;
+}
+
+void connpool_stats(struct connpool *pool, struct connpool_stats *stats)
+{
+	(void)pool;
+	memset(stats, 0, sizeof(*stats));
+	stats->open = 7;
+}
+
+int connpool_stop(struct connpool *pool, int64_t deadline_ms, struct err *err)
+{
+	(void)pool;
+	(void)deadline_ms;
+	(void)err;
+	return 0;
+}
+
+void connpool_free(struct connpool *pool)
+{
+	(void)pool;
+}
+
+int db_setup(const struct db_config *config, struct err *err)
+{
+	(void)config;
+	(void)err;
+	return 0;
+}
+
+struct db *db_open(const struct db_config *config, struct err *err)
+{
+	(void)config;
+	err_set(err, ERR_HOLD, "SQL_4060", "Cannot open database");
+	err->number = 4060;
+	return NULL;
+}
+
+void db_close(struct db *db)
+{
+	(void)db;
+}
+
+struct schema_list schema_own(void)
+{
+	return (struct schema_list){ NULL, 0 };
+}
+
+int schema_plan(struct db *db, const struct schema_list *list, struct buf *plan, size_t *pending, struct err *err)
+{
+	(void)db;
+	(void)list;
+	(void)plan;
+	(void)pending;
+	(void)err;
+	return 0;
+}
+
+int schema_apply(struct db *db, const struct schema_list *list, struct err *err)
+{
+	return schema_plan(db, list, NULL, NULL, err);
+}
+
+int schema_check(struct db *db, const struct schema_list *list, struct err *err)
+{
+	(void)db;
+	(void)list;
+	return trip(CALL_PREPARE, false, err);
+}
+
+int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,
+                    struct jtl_probe *probe, struct err *err)
+{
+	(void)db;
+	(void)database;
+	(void)source;
+	(void)warehouses;
+	(void)count;
+	(void)err;
+	*probe = (struct jtl_probe){ .collation = "X", .version = "test" };
+	return 0;
+}
+
+int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count, struct jtl_article *out,
+                   struct err *err)
+{
+	(void)db;
+	(void)lookup;
+	if (trip(CALL_READ, false, err) != 0)
+		return -1;
+	if (m.wrong_rows)
+		return err_set(err, ERR_TEMP, "JTL_ROWS", "one row too many");
+	for (size_t i = 0; i < count; i++) {
+		int64_t number = strncmp(keys[i].sku, "ART-", 4) == 0 ? strtoll(keys[i].sku + 4, NULL, 10) : 0;
+
+		out[i] = (struct jtl_article){ .n = keys[i].n };
+		if (number < 1 || number > ARTICLES || m.stock[number] < 0)
+			continue;
+		out[i] = (struct jtl_article){ .n = keys[i].n, .match = JTL_EXACT, .article = number, .active = true, .managed = true,
+			                       .physical = quantity_of(m.stock[number]) };
+	}
+	return trip(CALL_READ, true, err);
+}
+
+int jtl_components_read(struct db *db, const char *database, const int64_t *bundles, size_t count,
+                        int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg, struct err *err)
+{
+	(void)db;
+	(void)database;
+	(void)bundles;
+	(void)count;
+	(void)each;
+	(void)arg;
+	(void)err;
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	return x->sku_id < y->sku_id ? -1 : x->sku_id > y->sku_id;
+}
+
+int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
+                int (*each)(void *arg, const struct ledger_row *row, struct err *err), void *arg, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	qsort(m.rows, m.count, sizeof(m.rows[0]), by_id);
+	state->complete = m.complete;
+	for (size_t i = 0; i < m.count; i++) {
+		const struct row *r = &m.rows[i];
+		struct ledger_row row = { .sku_id = r->sku_id, .goods_id = r->goods_id, .sku = r->sku, .active = r->active, .known = r->known,
+			                  .wanted = r->wanted, .sent = r->sent, .sent_ms = r->sent_ms, .product_sku = "", .goods_name = r->name };
+
+		if (each(arg, &row, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int ledger_save(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_listing *rows, size_t count,
+                struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)run;
+	(void)now_ms;
+	if (trip(CALL_SAVE, false, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct row *row = find(rows[i].sku_id);
+
+		if (!row)
+			row = &m.rows[m.count++];
+		row->sku_id = rows[i].sku_id;
+		row->goods_id = rows[i].goods_id;
+		row->active = true;
+		snprintf(row->sku, sizeof(row->sku), "%s", rows[i].sku);
+		snprintf(row->name, sizeof(row->name), "%s", rows[i].goods_name);
+		if (rows[i].judge)
+			row->known = rows[i].known;
+	}
+	return trip(CALL_SAVE, true, err);
+}
+
+int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, const int64_t *sku_ids, size_t count, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)run;
+	(void)now_ms;
+	(void)err;
+	for (size_t i = 0; i < count; i++)
+		find(sku_ids[i])->active = false;
+	return 0;
+}
+
+int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms, int64_t skus, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)run;
+	(void)now_ms;
+	(void)skus;
+	(void)err;
+	m.complete = true;
+	return 0;
+}
+
+int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)now_ms;
+	if (trip(CALL_WANTED, false, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		find(rows[i].sku_id)->wanted = maybe_of(rows[i].wanted);
+	return trip(CALL_WANTED, true, err);
+}
+
+int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_push *rows, size_t count,
+                  struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)run;
+	if (trip(CALL_INTEND, false, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct row *row = find(rows[i].sku_id);
+
+		row->known = (struct maybe){ .set = false };
+		row->sent = maybe_of(rows[i].target);
+		row->sent_ms = now_ms;
+	}
+	return trip(CALL_INTEND, true, err);
+}
+
+int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_push *rows, size_t count, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)now_ms;
+	if (trip(CALL_JUDGE, false, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].confirmed)
+			find(rows[i].sku_id)->known = maybe_of(rows[i].target);
+	return trip(CALL_JUDGE, true, err);
+}
+
+int ledger_restore(struct db *db, int64_t shop, const char *run, const struct ledger_push *rows, size_t count, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)run;
+	if (trip(CALL_RESTORE, false, err) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct row *row = find(rows[i].sku_id);
+
+		row->known = rows[i].known;
+		row->sent = rows[i].sent;
+		row->sent_ms = rows[i].sent_ms;
+	}
+	return 0;
+}
+
+int products_save(struct db *db, int64_t shop, const struct ledger_listing *rows, size_t count, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)rows;
+	(void)count;
+	(void)err;
+	return 0;
+}
+
+int products_retire(struct db *db, int64_t shop, const int64_t *sku_ids, size_t count, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)sku_ids;
+	(void)count;
+	(void)err;
+	return 0;
+}
+
+int inventory_save(struct db *db, int64_t shop, const struct inventory_row *rows, size_t count, struct err *err)
+{
+	(void)db;
+	(void)shop;
+	(void)rows;
+	(void)count;
+	(void)err;
+	return 0;
+}
+
+int inventory_confirm(struct db *db, const struct inventory_confirmed *rows, size_t count, struct err *err)
+{
+	(void)db;
+	(void)rows;
+	(void)count;
+	(void)err;
+	return 0;
+}
+
+/* --- helpers --- */
+
+#define FULL "{\"mode\":\"full\"}"
+#define QUICK "{\"mode\":\"quick\"}"
+
+static struct ended run_to(const char *params, enum run_state state)
+{
+	char id[RUN_ID_MAX];
+	struct ended ended;
+
+	assert_true(world_submit(&w, params, id));
+	assert_true(world_await(&w, id, &ended));
+	if (ended.record.state != state)
+		fail_msg("state %d, %s: %s", ended.record.state, ended.record.error_code, ended.record.error_text);
+	return ended;
+}
+
+static int64_t figure_of(const char *params, enum run_state state, const char *name)
+{
+	struct ended ended = run_to(params, state);
+	int64_t value = figure(&ended, name);
+
+	ended_release(&ended);
+	return value;
+}
+
+static void stock_of(int first, int count, int quantity)
+{
+	for (int i = first; i < first + count; i++)
+		m.stock[i] = quantity;
+}
+
+static int64_t edits(void)
+{
+	size_t count;
+	struct temu_truth *truth = gateway_stock(&w, &count);
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += truth[i].edits;
+	free(truth);
+	return sum;
+}
+
+static int64_t unknown(void)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < m.count; i++)
+		count += m.rows[i].active && !m.rows[i].known.set;
+	return count;
+}
+
+/* TEMU and the ledger agree with the stock. */
+static void assert_in_step(void)
+{
+	size_t count;
+	struct temu_truth *truth = gateway_stock(&w, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t number = strncmp(truth[i].sku, "ART-", 4) == 0 ? strtoll(truth[i].sku + 4, NULL, 10) : 0;
+		const struct row *row = find(truth[i].sku_id);
+
+		if (number < 1 || m.stock[number] < 0 || !row || !row->active)
+			continue;
+		if (truth[i].stock != m.stock[number] || !row->known.set || row->known.value != truth[i].stock)
+			fail_msg("%s: stock %d, TEMU %" PRId64 ", ledger %" PRId64, truth[i].sku, m.stock[number], truth[i].stock,
+			         row->known.set ? row->known.value : -1);
+	}
+	free(truth);
+	assert_int_equal(unknown(), 0);
+}
+
+static int64_t count_items(const struct ended *ended, int outcome);
+
+static bool take_item(const struct item_record *item, void *arg)
+{
+	(void)item;
+	++*(int64_t *)arg;
+	return true;
+}
+
+static int64_t count_items(const struct ended *ended, int outcome)
+{
+	struct err err = ERR_INIT;
+	int64_t count = 0;
+
+	assert_int_equal(journal_items_list(w.journal, ended->record.id, outcome, 0, 10000, take_item, &count, &err), 0);
+	return count;
+}
+
+/* Everything in step, gate open, no fault. */
+static int fresh(void **state)
+{
+	struct ended ended;
+	char id[RUN_ID_MAX];
+	bool ok;
+
+	(void)state;
+	if (!w.sql.there)
+		return 0;
+	gateway_order(&w, "/clear", "{}");
+	m.fail_count = 0;
+	m.wrong_rows = false;
+	stock_of(1, ARTICLES, 100);
+	if (!world_gate(&w, GATE_STOCK) || !world_submit(&w, FULL, id) || !world_await(&w, id, &ended))
+		return -1;
+	ok = ended.record.state == RUN_SUCCESS && figure(&ended, "changed") == figure(&ended, "pushed");
+	if (!ok)
+		fprintf(stderr, "state %d: %s\n%s\n", ended.record.state, ended.record.error_text, ended.record.result ? ended.record.result : "");
+	ended_release(&ended);
+	memset(m.calls, 0, sizeof(m.calls));
+	return ok ? 0 : -1;
+}
+
+#define NEED_WORLD()         \
+	do {                 \
+		(void)state; \
+		if (!w.sql.there) \
+			skip(); \
+	} while (0)
+
+/* --- tests --- */
+
+static void everything_is_pushed_once_in_batches(void **state)
+{
+	int64_t before;
+
+	NEED_WORLD();
+	assert_in_step();
+	before = edits();
+	stock_of(1, ARTICLES, 7);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), ARTICLES);
+	assert_in_step();
+	assert_int_equal(edits() - before, ARTICLES);
+	assert_int_equal(m.calls[CALL_INTEND], 2);
+	assert_true(m.calls[CALL_JUDGE] <= 3);
+	assert_int_equal(m.calls[CALL_RESTORE], 0);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "requests"), 0);
+	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "changed"), 0);
+}
+
+static void counters_and_items(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	stock_of(1, 10, 3);
+	m.stock[11] = -1;
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(ended.record.changed, 10);
+	assert_int_equal(ended.record.failed, 0);
+	assert_int_equal(ended.record.seen, figure(&ended, "seen"));
+	assert_int_equal(ended.record.skipped, figure(&ended, "unmapped") + figure(&ended, "skipped"));
+	assert_int_equal(count_items(&ended, ITEM_PUSHED), 10);
+	assert_int_equal(count_items(&ended, ITEM_UNMAPPED), figure(&ended, "unmapped"));
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), 0);
+	ended_release(&ended);
+}
+
+static void the_intent_is_committed_before_the_call(void **state)
+{
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 3);
+	fail_next(CALL_INTEND, 1000, false, ERR_TEMP);
+	figure_of(QUICK, RUN_FAILED, "pushed");
+	assert_int_equal(edits(), before);
+	m.fail_count = 0;
+	/* Not sent, although the intent was stored and its answer lost. */
+	fail_next(CALL_INTEND, 1000, true, ERR_TEMP);
+	figure_of(QUICK, RUN_FAILED, "pushed");
+	assert_int_equal(edits(), before);
+	assert_int_equal(unknown(), 10);
+	m.fail_count = 0;
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 10);
+	assert_in_step();
+	assert_int_equal(edits() - before, 10);
+}
+
+static void a_deadlock_is_repeated_in_place(void **state)
+{
+	NEED_WORLD();
+	for (enum call call = CALL_PREPARE; call <= CALL_JUDGE; call++)
+		for (int after = 0; after < 2; after++) {
+			int64_t before = edits();
+			struct ended ended;
+
+			stock_of(1, ARTICLES, 10 + (int)call * 2 + after);
+			fail_next(call, JOBS_DB_TRIES - 1, after, ERR_TEMP);
+			ended = run_to(call == CALL_SAVE ? FULL : QUICK, RUN_SUCCESS);
+			assert_int_equal(ended.record.attempt, 1);
+			ended_release(&ended);
+			m.fail_count = 0;
+			assert_in_step();
+			assert_int_equal(edits() - before, ARTICLES);
+		}
+}
+
+static void marks_that_never_come_cost_a_repeated_push_and_no_more(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 3);
+	fail_next(CALL_JUDGE, JOBS_DB_TRIES, false, ERR_TEMP);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(ended.record.attempt, 2);
+	ended_release(&ended);
+	assert_in_step();
+	assert_in_range(edits() - before, 10, 20);
+}
+
+static void a_permanent_error_of_the_mark_ends_the_run(void **state)
+{
+	NEED_WORLD();
+	stock_of(1, 10, 3);
+	fail_next(CALL_JUDGE, 1, false, ERR_PERM);
+	figure_of(QUICK, RUN_FAILED, "pushed");
+	assert_int_equal(unknown(), 10);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 10);
+	assert_in_step();
+}
+
+static void half_a_stock_read_pushes_nothing(void **state)
+{
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, ARTICLES, 3);
+	m.wrong_rows = true;
+	figure_of(QUICK, RUN_FAILED, "pushed");
+	m.wrong_rows = false;
+	fail_next(CALL_READ, 1000, true, ERR_PERM);
+	figure_of(FULL, RUN_FAILED, "pushed");
+	assert_int_equal(edits(), before);
+	assert_int_equal(m.calls[CALL_INTEND], 0);
+}
+
+static void no_article_at_all_is_not_believed(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	stock_of(1, ARTICLES, -1);
+	ended = run_to(QUICK, RUN_FAILED);
+	assert_string_equal(ended.record.error_code, "STOCK_EMPTY");
+	ended_release(&ended);
+}
+
+static void the_guard_keeps_the_plan(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, ARTICLES, 0);
+	ended = run_to(QUICK, RUN_FAILED);
+	assert_string_equal(ended.record.error_code, "GUARD_ZEROS");
+	assert_int_equal(ended.record.attempt, 1);
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), ARTICLES);
+	assert_int_equal(edits(), before);
+	assert_int_equal(unknown(), 0);
+	ended_release(&ended);
+	/* A dry run shows the same plan and fails not. */
+	ended = run_to("{\"mode\":\"quick\",\"dry_run\":true}", RUN_SUCCESS);
+	assert_true(json_get_bool(ended.result, "guard", false));
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), ARTICLES);
+	ended_release(&ended);
+}
+
+static void zeros_go_first(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	stock_of(1, ARTICLES, 101);
+	stock_of(140, 3, 0);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "zeros"), 3);
+	ended_release(&ended);
+	assert_in_step();
+}
+
+static void slow_down(int delay_ms)
+{
+	char fault[200];
+
+	snprintf(fault, sizeof(fault), "{\"kind\":\"slow\",\"type\":\"bg.local.goods.stock.edit\",\"delay_ms\":%d,\"count\":-1}", delay_ms);
+	gateway_order(&w, "/fault", fault);
+}
+
+static void await_edits(int64_t more_than)
+{
+	int64_t until = clock_mono_ms() + 20000;
+
+	while (edits() <= more_than && clock_mono_ms() < until)
+		world_nap();
+	assert_true(edits() > more_than);
+}
+
+static void a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown(void **state)
+{
+	char id[RUN_ID_MAX];
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, ARTICLES, 5);
+	slow_down(40);
+	assert_true(world_submit(&w, QUICK, id));
+	await_edits(before);
+	assert_true(world_gate(&w, GATE_OFF));
+	assert_true(world_await(&w, id, &ended));
+	assert_int_equal(ended.record.state, RUN_SUCCESS);
+	assert_true(figure(&ended, "planned") > 0);
+	assert_int_equal(figure(&ended, "pushed") + figure(&ended, "planned"), ARTICLES);
+	assert_int_equal(edits() - before, figure(&ended, "pushed"));
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), figure(&ended, "planned"));
+	assert_int_equal(unknown(), 0);
+	ended_release(&ended);
+	gateway_order(&w, "/clear", "{}");
+	assert_true(world_gate(&w, GATE_ALL));
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	assert_int_equal(edits() - before, ARTICLES);
+	assert_in_step();
+}
+
+static void a_cancel_in_mid_push_leaves_nothing_unknown(void **state)
+{
+	char id[RUN_ID_MAX];
+	struct queue_answer answer;
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, ARTICLES, 6);
+	slow_down(40);
+	assert_true(world_submit(&w, QUICK, id));
+	await_edits(before);
+	assert_int_equal(queue_cancel(w.queue, id, &answer, &w.err), 0);
+	assert_true(world_await(&w, id, &ended));
+	assert_int_equal(ended.record.state, RUN_CANCELLED);
+	ended_release(&ended);
+	assert_true(edits() - before < ARTICLES);
+	assert_int_equal(unknown(), 0);
+	gateway_order(&w, "/clear", "{}");
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	assert_int_equal(edits() - before, ARTICLES);
+	assert_in_step();
+}
+
+static void a_shop_that_shuts_us_out_holds_the_run(void **state)
+{
+	struct queue_answer answer;
+	struct ended ended;
+
+	NEED_WORLD();
+	stock_of(1, 10, 4);
+	gateway_order(&w, "/fault", "{\"kind\":\"code\",\"code\":3000034,\"type\":\"bg.local.goods.stock.edit\",\"count\":-1}");
+	ended = run_to(QUICK, RUN_HELD);
+	assert_int_equal(queue_cancel(w.queue, ended.record.id, &answer, &w.err), 0);
+	ended_release(&ended);
+	gateway_order(&w, "/clear", "{}");
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	assert_in_step();
+}
+
+static void a_shop_that_refuses_one_sku(void **state)
+{
+	char fault[200];
+	struct ended ended;
+
+	NEED_WORLD();
+	stock_of(1, 10, 4);
+	for (size_t i = 0; i < m.count; i++)
+		if (strcmp(m.rows[i].sku, "ART-000005") == 0) {
+			snprintf(fault, sizeof(fault), "{\"kind\":\"refuse_sku\",\"sku_id\":%" PRId64 ",\"count\":-1}", m.rows[i].sku_id);
+			gateway_order(&w, "/fault", fault);
+		}
+	ended = run_to(QUICK, RUN_PARTIAL);
+	assert_int_equal(figure(&ended, "refused"), 1);
+	assert_int_equal(figure(&ended, "pushed"), 9);
+	assert_int_equal(ended.record.failed, 1);
+	assert_int_equal(count_items(&ended, ITEM_REFUSED), 1);
+	ended_release(&ended);
+	assert_int_equal(unknown(), 1);
+	gateway_order(&w, "/clear", "{}");
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_in_step();
+}
+
+static void an_empty_catalogue_is_not_believed(void **state)
+{
+	NEED_WORLD();
+	gateway_order(&w, "/fault", "{\"kind\":\"empty_page\",\"type\":\"bg.local.goods.sku.list.query\",\"count\":-1}");
+	figure_of(FULL, RUN_FAILED, "pushed");
+	assert_int_equal(unknown(), 0);
+	for (size_t i = 0; i < m.count; i++)
+		assert_true(m.rows[i].active);
+}
+
+static void a_page_twice_and_ids_as_strings(void **state)
+{
+	NEED_WORLD();
+	gateway_order(&w, "/fault", "{\"kind\":\"duplicate_page\",\"type\":\"bg.local.goods.sku.list.query\",\"count\":1}");
+	gateway_order(&w, "/fault", "{\"kind\":\"ids_as_strings\",\"count\":3}");
+	stock_of(1, 10, 9);
+	figure_of(FULL, RUN_SUCCESS, "pushed");
+	assert_in_step();
+}
+
+static void stats_are_json(void **state)
+{
+	struct err err = ERR_INIT;
+	struct json *json;
+	struct buf out;
+
+	NEED_WORLD();
+	buf_init(&out, 10000);
+	json_object_open(&out, NULL);
+	jobs_env_stats(w.env, &out);
+	json_object_close(&out);
+	json = json_parse(buf_text(&out), out.len, &err);
+	assert_non_null(json);
+	assert_int_equal(json_get_int64(json_get(json, "pool"), "open", -1), 7);
+	assert_true(json_size(json_get(json, "rates")) >= 1);
+	json_free(json);
+	buf_release(&out);
+}
+
+static void the_missing_database_names_its_statement(void **state)
+{
+	struct err err = ERR_INIT;
+
+	NEED_WORLD();
+	assert_int_equal(schema_migrate(&w.settings, false, &err), -1);
+	assert_non_null(strstr(err.text, "CREATE DATABASE [toci]"));
+}
+
+static bool seed_gateway(void)
+{
+	char data[100], log[100], number[20];
+	const char *argv[] = { "/usr/bin/python3", "ecosystem/sandbox/seed.py", "--articles", number, "--gateway-data", data, NULL };
+	int status = -1;
+	pid_t pid;
+
+	snprintf(number, sizeof(number), "%d", ARTICLES);
+	snprintf(data, sizeof(data), "%s/gateway.json", w.sql.folder);
+	snprintf(log, sizeof(log), "%s/seed.log", w.sql.folder);
+	pid = world_spawn(argv, log);
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	return status == 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.err = (struct err)ERR_INIT;
+	log_init("test", getenv("TEMU_TEST_VERBOSE") ? LEVEL_DEBUG : LEVEL_ERROR, LOG_TEXT);
+	snprintf(w.sql.folder, sizeof(w.sql.folder), "/tmp/temu-world-XXXXXX");
+	if (!mkdtemp(w.sql.folder))
+		return -1;
+	snprintf(w.sql.address, sizeof(w.sql.address), "127.0.0.1:1");
+	snprintf(w.sql.user, sizeof(w.sql.user), "sa");
+	snprintf(w.sql.own, sizeof(w.sql.own), "toci");
+	snprintf(w.sql.jtl, sizeof(w.sql.jtl), "eazybusiness");
+	snprintf(w.sql.password, sizeof(w.sql.password), "Test-42-password");
+	snprintf(w.state, sizeof(w.state), "%s/state", w.sql.folder);
+	if (mkdir(w.state, 0700) != 0 || !seed_gateway() || !world_start_gateway(&w) ||
+	    !world_configure(&w, "temu:\n  rate: 1000\n", "    zero_share_percent: 30\n") || !world_start_engine(&w)) {
+		fprintf(stderr, "world: %s %s\n", w.err.code, w.err.text);
+		return -1;
+	}
+	w.sql.there = true;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_stop(&w);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, fresh)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(everything_is_pushed_once_in_batches),
+		TEST(counters_and_items),
+		TEST(the_intent_is_committed_before_the_call),
+		TEST(a_deadlock_is_repeated_in_place),
+		TEST(marks_that_never_come_cost_a_repeated_push_and_no_more),
+		TEST(a_permanent_error_of_the_mark_ends_the_run),
+		TEST(half_a_stock_read_pushes_nothing),
+		TEST(no_article_at_all_is_not_believed),
+		TEST(the_guard_keeps_the_plan),
+		TEST(zeros_go_first),
+		TEST(a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown),
+		TEST(a_cancel_in_mid_push_leaves_nothing_unknown),
+		TEST(a_shop_that_shuts_us_out_holds_the_run),
+		TEST(a_shop_that_refuses_one_sku),
+		TEST(an_empty_catalogue_is_not_believed),
+		TEST(a_page_twice_and_ids_as_strings),
+		TEST(stats_are_json),
+		TEST(the_missing_database_names_its_statement),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
