@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -200,9 +201,10 @@ static void kill_role(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* Afterwards nobody reads our standard output, and a line logged there must not kill us. */
 static void say_up(void)
 {
-	if (write(STDOUT_FILENO, "+", 1) != 1)
+	if (write(STDOUT_FILENO, "+", 1) != 1 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		_exit(2);
 }
 
@@ -609,6 +611,43 @@ static void test_deaf_listener_listens_anew(void **state)
 	assert_int_equal(access(PATH("deaf"), F_OK), -1);
 }
 
+/* Lets somebody in and hangs up before the greeting, as a peer that dies while it comes up. */
+static void hang_up_on_one(const char *path, bool accepted, bool greeted)
+{
+	int fd = raw_socket(path, true), peer = -1;
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	char greeting[8];
+
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(poll(&wait, 1, LONG_MS), 1);
+	if (accepted)
+		assert_true((peer = accept(fd, NULL, NULL)) >= 0);
+	if (greeted)
+		assert_int_equal(recv(peer, greeting, sizeof(greeting), MSG_WAITALL), sizeof(greeting));
+	if (peer >= 0)
+		close(peer);
+	close(fd);
+	unlink(path);
+}
+
+static void hang_up_every_way(const char *path)
+{
+	hang_up_on_one(path, true, true);
+	hang_up_on_one(path, true, false);
+	hang_up_on_one(path, false, false);
+}
+
+/* The other end of the same bug: a dialler whose peer dies while it connects dials no more. */
+static void test_stuck_client_dials_anew(void **state)
+{
+	struct ipc_client *client = client_of(PATH("stuck"), 1);
+
+	(void)state;
+	hang_up_every_way(PATH("stuck"));
+	serve(PATH("stuck"), 1);
+	must_ask(client, "hello");
+}
+
 static void must_not_reach(const char *path, const char *code, int timeout_ms)
 {
 	struct err err = ERR_INIT;
@@ -789,6 +828,20 @@ static void test_burst_is_complete(void **state)
 	seen_await(&seen, 1, 5001);
 }
 
+static void test_stuck_subscriber_dials_anew(void **state)
+{
+	static struct seen seen = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
+	struct err err = ERR_INIT;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(ipc_subscriber_start(PATH("stuck-events"), see, &seen, &err));
+	hang_up_every_way(PATH("stuck-events"));
+	pid = spawn_role("publish", PATH("stuck-events"));
+	seen_await(&seen, pid, 10);
+	kill_role(pid);
+}
+
 static void test_deaf_publisher_listens_anew(void **state)
 {
 	static struct seen seen = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
@@ -942,11 +995,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_foreign_listener_is_left_alone),
 		cmocka_unit_test(test_oversize_on_the_wire),
 		cmocka_unit_test(test_deaf_listener_listens_anew),
+		cmocka_unit_test(test_stuck_client_dials_anew),
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_server_killed_and_restarted),
 		cmocka_unit_test(test_events_across_restarts),
 		cmocka_unit_test(test_burst_is_complete),
 		cmocka_unit_test(test_deaf_publisher_listens_anew),
+		cmocka_unit_test(test_stuck_subscriber_dials_anew),
 		cmocka_unit_test(test_soak),
 	};
 
