@@ -46,7 +46,7 @@ ifneq ($(SCHEMA),)
 $(call room_lib,worker/db): $(B)/gen/schema_files.o
 endif
 
-VENDOR_common := -lcurl -lcjson -lnng -lyaml -lnettle
+VENDOR_common := -lcurl -lcjson -lnng -lyaml -lnettle -lm
 VENDOR_worker := -lct -lsqlite3
 VENDOR_api    := -lcivetweb
 
