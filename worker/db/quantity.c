@@ -88,7 +88,7 @@ const char *quantity_format(struct quantity q, char out[QUANTITY_TEXT_MAX])
 {
 	bool negative = q.units < 0;
 	unsigned __int128 units = negative ? -(unsigned __int128)q.units : (unsigned __int128)q.units;
-	char reverse[QUANTITY_TEXT_MAX];
+	char reverse[QUANTITY_TEXT_MAX] = "";
 	size_t len = 0, at = 0;
 	int decimals = DECIMALS;
 

@@ -53,7 +53,7 @@ static int take_refresh(void *arg, const struct ledger_row *row, struct err *err
 static int refresh_work(struct db *db, void *arg, struct err *err)
 {
 	struct sync *sync = arg;
-	struct ledger_shop state;
+	struct ledger_shop state = { .complete = false };
 
 	return ledger_read(db, sync->shop->id, &state, take_refresh, &sync->list, err);
 }
