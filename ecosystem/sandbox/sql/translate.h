@@ -107,6 +107,9 @@ const char *translate_default(struct arena *arena, const struct tr_host *host, c
 /* The columns a query gives, for CREATE VIEW; `from` = the view itself or NULL. */
 int translate_describe(struct arena *arena, const struct tr_host *host, const struct object *from, const struct select *select,
                        struct sql_column **columns, const char ***collations, int *count, struct sqlerror *error) MUSTCHECK;
+/* ALTER COLUMN: the column's value of the type it had before as an assignment to the type it has now. */
+const char *translate_conversion(struct arena *arena, const struct tr_host *host, const struct object *table, int column,
+                                 const struct column *before, struct sqlerror *error) MUSTCHECK;
 /* A catalogue column's type; the collation is borrowed from it. */
 struct xtype xtype_of_column(const struct column *column);
 
