@@ -1,6 +1,7 @@
 /* The table and the way from a request to its row. What a row does is in its handler. */
 #include "api/routes.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include "api/handlers.h"
 
@@ -66,6 +67,22 @@ refuse_method(struct call *call, const char *path)
 	buf_release(&allow);
 }
 
+/* An address or localhost, with or without a port: a name could be pointed at this machine by whoever owns it. */
+static bool
+is_address(const char *host)
+{
+	char name[64];
+	struct in_addr address;
+	size_t len = strcspn(host, ":");
+	if (host[0] == '[')
+		return true;
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	return strcmp(name, "localhost") == 0 || inet_pton(AF_INET, name, &address) == 1;
+}
+
 /* A page of somebody else must not make a browser on this machine change anything, or read along. */
 static bool
 foreign_origin(const struct call *call)
@@ -74,7 +91,7 @@ foreign_origin(const struct call *call)
 	const char *scheme_end = origin != NULL ? strstr(origin, "://") : NULL;
 	if (origin == NULL)
 		return false;
-	return scheme_end == NULL || host == NULL || strcmp(scheme_end + 3, host) != 0;
+	return scheme_end == NULL || host == NULL || strcmp(scheme_end + 3, host) != 0 || !is_address(host);
 }
 
 static bool

@@ -11,7 +11,7 @@
 #include "proto/proto.h"
 
 #define WORKERS_PATIENCE_MS 2000
-#define WORKERS_DOWN_PATIENCE_MS 150
+#define WORKERS_DOWN_PATIENCE_MS 300
 
 struct workers;
 

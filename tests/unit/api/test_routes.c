@@ -521,6 +521,23 @@ pages_of_other_origins_change_nothing(void **state)
 	assert_int_equal(r.status, 202);
 	client_once(port, "GET", "/ws/logs", "Origin: http://evil.example\r\n" WS_HANDSHAKE, NULL, &r);
 	expect_problem(403, "FORBIDDEN", NULL);
+	/* A name that its owner points at 127.0.0.1: the page's origin and the host are the same then. */
+	static const struct {
+		const char *host;
+		int status;
+	} hosts[] = { { "evil.example:8000", 403 }, { "127.0.0.1.evil.example", 403 }, { "localhost.evil.example", 403 },
+		          { "localhost:8000", 200 },    { "127.0.0.1:8000", 200 },         { "[::1]:8000", 200 } };
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		char text[300];
+		int fd = client_connect(port);
+		snprintf(text, sizeof(text), "POST /api/runs/run.0/cancel HTTP/1.1\r\nHost: %s\r\nOrigin: http://%s\r\n\r\n", hosts[i].host,
+		         hosts[i].host);
+		client_text(fd, text);
+		client_response_read(fd, &r, false);
+		close(fd);
+		if (r.status != hosts[i].status)
+			fail_msg("%s: %d", hosts[i].host, r.status);
+	}
 }
 
 /* --- live --------------------------------------------------------------------------------------------------------- */
