@@ -392,6 +392,35 @@ keep_alive_gives_way_when_it_is_crowded(void **state)
 	}
 }
 
+/* Good requests with bytes changed, cut out or cut off. Each gets a refusal, an answer or the end, and the next client is served. */
+static void
+noise_does_no_harm(void **state)
+{
+	static const char good[] = "POST /echo?a=b%20c HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+	                           "X-Request-Id: abc\r\nConnection: keep-alive\r\nContent-Length: 9\r\n\r\n{\"a\": 1}\n";
+	unsigned seed = 11;
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		char text[sizeof(good)];
+		size_t len = sizeof(good) - 1;
+		memcpy(text, good, sizeof(good));
+		for (int i = 0; i < 3; i++) {
+			seed = seed * 1103515245u + 12345u;
+			text[(seed >> 16) % len] = (char)(seed >> 8);
+		}
+		if (round % 3 == 0)
+			len = (seed >> 10) % len;
+		int fd = client_connect(port);
+		client_send(fd, text, len);
+		shutdown(fd, SHUT_WR);
+		client_response_read(fd, &r, false);
+		assert_true(r.status == 0 || (r.status >= 200 && r.status < 600));
+		close(fd);
+	}
+	client_once(port, "POST", "/echo", "", "still there", &r);
+	assert_string_equal(r.body, "still there");
+}
+
 /* The last one: the server does not come back. */
 static void
 stopping_finishes_what_is_under_way_and_closes_the_port(void **state)
@@ -435,6 +464,7 @@ main(void)
 		cmocka_unit_test(a_taken_socket_is_no_longer_the_servers),
 		cmocka_unit_test(addresses_are_checked),
 		cmocka_unit_test(keep_alive_gives_way_when_it_is_crowded),
+		cmocka_unit_test(noise_does_no_harm),
 		cmocka_unit_test(stopping_finishes_what_is_under_way_and_closes_the_port),
 	};
 	return cmocka_run_group_tests(tests, start, end);

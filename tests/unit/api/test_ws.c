@@ -121,6 +121,33 @@ what_a_client_must_not_send_is_refused_by_the_first_two_bytes(void **state)
 	assert_int_equal(feed("GET / HTTP/1.1\r\n", 16, 16, &message), WS_PROTOCOL_ERROR);
 }
 
+/* Whatever comes: every byte is taken or the connection refused, and a message is never longer than its buffer. */
+static void
+noise_does_no_harm(void **state)
+{
+	unsigned seed = 7;
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		struct ws_input input = { .len = 0 };
+		struct ws_message message;
+		unsigned char bytes[300];
+		const unsigned char *data = bytes;
+		size_t len = sizeof(bytes);
+		for (size_t i = 0; i < sizeof(bytes); i++) {
+			seed = seed * 1103515245u + 12345u;
+			bytes[i] = (unsigned char)(seed >> 16);
+		}
+		if (round % 2) { /* half of them begin like a good frame */
+			bytes[0] = 0x81;
+			bytes[1] |= 0x80;
+		}
+		int got;
+		while ((got = ws_input_next(&input, &data, &len, &message)) == 1)
+			assert_true(message.len <= WS_PAYLOAD_MAX);
+		assert_true(got == 0 ? len == 0 : got == WS_PROTOCOL_ERROR || got == WS_UNSUPPORTED || got == WS_TOO_BIG);
+	}
+}
+
 int
 main(void)
 {
@@ -131,6 +158,7 @@ main(void)
 		cmocka_unit_test(a_masked_frame_is_read_in_any_pieces),
 		cmocka_unit_test(two_frames_in_one_piece_are_two_messages),
 		cmocka_unit_test(what_a_client_must_not_send_is_refused_by_the_first_two_bytes),
+		cmocka_unit_test(noise_does_no_harm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
