@@ -29,7 +29,8 @@ GO
 CREATE INDEX idx_temu_products_sku ON dbo.temu_products (sku)
 GO
 -- Times here are UTC. known: what TEMU has, NULL = unknown; set by TEMU's confirmation or a complete read only, NULL from before a
--- call is made until its answer. wanted: what the last run computed. sent: the last value that went out, sent_run in which run.
+-- call is made until its answer. wanted: what the last run computed. sent: the last value that went out, sent_from: what was known
+-- then, sent_run: in which run.
 -- seen_run: the run whose complete read last brought it in or changed it. active: stood in the last complete read.
 CREATE TABLE dbo.temu_ledger (
 	shop int NOT NULL,
@@ -42,6 +43,7 @@ CREATE TABLE dbo.temu_ledger (
 	wanted int NULL,
 	wanted_at datetime2(3) NULL,
 	sent int NULL,
+	sent_from int NULL,
 	sent_at datetime2(3) NULL,
 	sent_run varchar(64) NULL,
 	code varchar(40) NULL,

@@ -36,6 +36,7 @@ struct ledger_row {
 	const char *sku;
 	bool active;
 	struct maybe known, wanted, sent;
+	struct maybe sent_from;     /* what was known when it was sent */
 	int64_t sent_ms;            /* 0 = never sent */
 	struct maybe product;       /* temu_products.id; the rest of this block is of that row */
 	int64_t product_goods;
@@ -88,12 +89,13 @@ int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct 
 struct ledger_push {
 	int64_t sku_id;
 	int64_t target;
-	struct maybe known, sent; /* before; for ledger_restore */
+	struct maybe known; /* before: becomes sent_from */
+	struct maybe sent, sent_from; /* before, for ledger_restore */
 	int64_t sent_ms;
 	bool confirmed;           /* for ledger_judge */
 	const char *code, *request_id; /* for ledger_judge; "" = none */
 };
-/* Before the call: known becomes unknown, sent the target. LEDGER_ROWS (TEMP) when a row is missing: then nothing may be sent. */
+/* Before the call: known becomes unknown, sent the target, sent_from what was known. LEDGER_ROWS (TEMP) when a row is missing: then nothing may be sent. */
 int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_push *rows, size_t count,
                   struct err *err) MUSTCHECK;
 /* After it: confirmed ones are known to have the target; code and request id of all. */

@@ -79,6 +79,7 @@ int listings_add_ledger(struct listings *list, const struct ledger_row *row, str
 	item->known = row->known;
 	item->wanted_before = row->wanted;
 	item->sent = row->sent;
+	item->sent_from = row->sent_from;
 	item->sent_ms = row->sent_ms;
 	item->ledger_same = row->active;
 	take_tables(item, row);
@@ -176,7 +177,7 @@ static void merge_values(struct listing *item, struct catalogue_entry *entry, in
 	take_text(&item->sku, &entry->sku);
 	take_text(&item->name, &entry->name);
 	item->reported = maybe_of(entry->stock);
-	baseline = plan_baseline(item->known, item->sent_ms, item->reported, now_ms);
+	baseline = plan_baseline(item->known, item->sent_from, item->sent_ms, item->reported, now_ms);
 	item->believed = baseline.believed;
 	item->known_changed = baseline.believed && !maybe_equal(item->known, baseline.known);
 	item->known = baseline.known;

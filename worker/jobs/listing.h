@@ -16,7 +16,7 @@ struct listing {
 
 	/* of the ledger and the old system's tables */
 	bool in_ledger, was_active;
-	struct maybe known, wanted_before, sent;
+	struct maybe known, wanted_before, sent, sent_from;
 	int64_t sent_ms;
 	struct maybe product, article_before, inventory;
 	bool product_same;  /* the product row says what TEMU says */
@@ -26,7 +26,7 @@ struct listing {
 
 	/* of TEMU, full mode */
 	struct maybe reported;
-	bool believed;      /* known was set to reported */
+	bool believed;      /* known was judged by what TEMU reported, and is to be stored */
 	bool known_changed; /* and the ledger says otherwise */
 
 	bool fresh;         /* and it is not in the ledger yet */

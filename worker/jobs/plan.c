@@ -4,13 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct baseline plan_baseline(struct maybe ledger, int64_t sent_ms, struct maybe reported, int64_t now_ms)
+struct baseline plan_baseline(struct maybe ledger, struct maybe sent_from, int64_t sent_ms, struct maybe reported, int64_t now_ms)
 {
-	bool fresh_push = sent_ms != 0 && now_ms - sent_ms < PLAN_READ_BACK_MS;
+	bool just_sent = sent_ms != 0 && now_ms - sent_ms < PLAN_READ_BACK_MS;
 
-	if (reported.set && !fresh_push)
+	if (!reported.set)
+		return (struct baseline){ ledger, false };
+	if (!just_sent)
 		return (struct baseline){ reported, true };
-	return (struct baseline){ ledger, false };
+	if (!ledger.set || maybe_equal(reported, ledger) || maybe_equal(reported, sent_from))
+		return (struct baseline){ ledger, false };
+	return (struct baseline){ .believed = true };
 }
 
 static void judge(struct plan_item *item, struct plan *plan)

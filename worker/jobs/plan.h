@@ -9,16 +9,20 @@
 #include "worker/db/ledger.h"
 
 /* How long TEMU may still show the old value after an edit, and how long an attempt of unknown outcome may still arrive: its time stamp is
- * good for 300 s (temu_api.md 1.3, 5.3). Within that time after a push, a value just read proves nothing. */
+ * good for 300 s (temu_api.md 1.3, 5.3). Within that time after a push, a value just read must not stop a push. */
 #define PLAN_READ_BACK_MS 300000
 
 struct baseline {
 	struct maybe known; /* what to compare with */
-	bool believed;      /* it is the value just read: the ledger is to be set to it */
+	bool believed;      /* it follows from the value just read: the ledger is to be set to it */
 };
-/* ledger: what the ledger says (not set: unknown, or not in the ledger); sent_ms: when something was last sent, 0 = never;
- * reported: what TEMU just reported in a complete read, not set in quick mode. */
-struct baseline plan_baseline(struct maybe ledger, int64_t sent_ms, struct maybe reported, int64_t now_ms);
+/* ledger: what the ledger says (not set: unknown, or not in the ledger); sent_from, sent_ms: what was known when something was last sent,
+ * and when (0 = never); reported: what TEMU just reported in a complete read, not set in quick mode.
+ *
+ * The reported value counts, unless something was sent within the read-back delay. Then: unknown stays unknown; a value that TEMU
+ * confirmed stays when TEMU reports it, or still reports what it had before; anything else (something was sold, or both) makes it
+ * unknown, which costs one push of an absolute target at most. */
+struct baseline plan_baseline(struct maybe ledger, struct maybe sent_from, int64_t sent_ms, struct maybe reported, int64_t now_ms);
 
 struct plan_item {
 	int64_t sku_id, goods_id;

@@ -177,6 +177,7 @@ static void fill_push(const struct push *p, size_t index, struct ledger_push *ro
 		.target = change->wanted,
 		.known = change->known,
 		.sent = change->sent,
+		.sent_from = listing_of(p->sync, change)->sent_from,
 		.sent_ms = listing_of(p->sync, change)->sent_ms,
 		.confirmed = item->outcome == TEMU_STOCK_CONFIRMED,
 		.code = item->code_text,

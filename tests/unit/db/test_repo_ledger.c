@@ -175,6 +175,7 @@ static void intent_and_judgement(void **state)
 	assert_false(found.row.known.set);
 	assert_int_equal(found.row.sent.value, 1);
 	assert_int_equal(found.row.sent_ms, NOW);
+	assert_int_equal(found.row.sent_from.value, 5);
 	OK(ledger_judge(db, 1, NOW, pushes, 2, &err));
 	OK(ledger_judge(db, 1, NOW, pushes, 2, &err));
 	assert_int_equal(look(1, 110).row.known.value, 1);
@@ -187,7 +188,7 @@ static void intent_and_judgement(void **state)
 	OK(ledger_restore(db, 1, RUN, &pushes[2], 1, &err));
 	found = look(1, 130);
 	assert_int_equal(found.row.known.value, 7);
-	assert_true(!found.row.sent.set && found.row.sent_ms == 0);
+	assert_true(!found.row.sent.set && !found.row.sent_from.set && found.row.sent_ms == 0);
 	assert_int_equal(ledger_intend(db, 1, RUN, NOW, missing, 1, &err), -1);
 	assert_string_equal(err.code, "LEDGER_ROWS");
 }

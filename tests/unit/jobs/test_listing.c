@@ -137,11 +137,18 @@ static void just_pushed_is_not_compared_with_what_temu_shows(void **state)
 
 	(void)state;
 	add_ledger(&list, 1, "A", 5, true);
-	list.items[0].sent_ms = NOW - 1;
+	add_ledger(&list, 2, "B", 5, true);
+	for (int i = 0; i < 2; i++) {
+		list.items[i].sent_ms = NOW - 1;
+		list.items[i].sent_from = maybe_of(9);
+	}
 	add_entry(&catalogue, 1, "A", 9);
+	add_entry(&catalogue, 2, "B", 4);
 	merge(&list, &catalogue);
 	assert_int_equal(list.items[0].known.value, 5);
 	assert_false(list.items[0].known_changed || list.items[0].believed);
+	assert_false(list.items[1].known.set);
+	assert_true(list.items[1].known_changed && list.items[1].believed);
 	listings_release(&list);
 }
 

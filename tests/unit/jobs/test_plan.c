@@ -30,27 +30,32 @@ static struct plan built(const struct plan_item *items, size_t count)
 }
 
 struct baseline_case {
-	int64_t ledger, sent_ms, reported, known;
+	int64_t ledger, from, sent_ms, reported, known;
 	bool believed;
 };
 
 static void baseline(void **state)
 {
-	const int64_t now = 1000000000;
+	const int64_t now = 1000000000, just = now - PLAN_READ_BACK_MS + 1;
 	const struct baseline_case cases[] = {
-		{ 5, 0, NONE, 5, false },                         /* quick mode: the ledger */
-		{ NONE, 0, NONE, NONE, false },                   /* quick mode, unknown stays unknown */
-		{ NONE, 0, 7, 7, true },                          /* new, or what the old system stored: what TEMU reports */
-		{ 5, 0, 4, 4, true },                             /* TEMU sold one */
-		{ 5, now - PLAN_READ_BACK_MS, 4, 4, true },       /* long enough ago */
-		{ 5, now - PLAN_READ_BACK_MS + 1, 4, 5, false },  /* TEMU may still show the old value */
-		{ NONE, now - 1000, 4, NONE, false },             /* unknown outcome: read again later */
-		{ 0, now, 9, 0, false },
+		{ 5, NONE, 0, NONE, 5, false },                     /* quick mode: the ledger */
+		{ 5, 9, just, NONE, 5, false },
+		{ NONE, NONE, 0, NONE, NONE, false },               /* quick mode, unknown stays unknown */
+		{ NONE, NONE, 0, 7, 7, true },                      /* new, or what the old system stored: what TEMU reports */
+		{ 5, NONE, 0, 4, 4, true },                         /* TEMU sold one */
+		{ 5, 9, now - PLAN_READ_BACK_MS, 9, 9, true },      /* long enough ago */
+		{ 5, 9, just, 5, 5, false },                        /* as it was confirmed */
+		{ 5, 9, just, 9, 5, false },                        /* TEMU may still show the old value */
+		{ 5, 9, just, 4, NONE, true },                      /* sold meanwhile: no value is sure */
+		{ 5, NONE, just, 9, NONE, true },                   /* nobody knows what the old value was */
+		{ NONE, 9, just, 5, NONE, false },                  /* unknown outcome: an attempt may still arrive */
+		{ 0, 3, now, 3, 0, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct baseline b = plan_baseline(maybe(cases[i].ledger), cases[i].sent_ms, maybe(cases[i].reported), now);
+		struct baseline b =
+		    plan_baseline(maybe(cases[i].ledger), maybe(cases[i].from), cases[i].sent_ms, maybe(cases[i].reported), now);
 
 		if (!maybe_equal(b.known, maybe(cases[i].known)) || b.believed != cases[i].believed)
 			fail_msg("case %zu", i);

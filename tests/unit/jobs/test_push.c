@@ -23,7 +23,7 @@ struct row {
 	int64_t sku_id, goods_id;
 	char sku[128], name[600];
 	bool active;
-	struct maybe known, wanted, sent;
+	struct maybe known, wanted, sent, sent_from;
 	int64_t sent_ms;
 };
 
@@ -248,7 +248,7 @@ int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
 	for (size_t i = 0; i < m.count; i++) {
 		const struct row *r = &m.rows[i];
 		struct ledger_row row = { .sku_id = r->sku_id, .goods_id = r->goods_id, .sku = r->sku, .active = r->active, .known = r->known,
-			                  .wanted = r->wanted, .sent = r->sent, .sent_ms = r->sent_ms, .product_sku = "", .goods_name = r->name };
+			                  .wanted = r->wanted, .sent = r->sent, .sent_from = r->sent_from, .sent_ms = r->sent_ms, .product_sku = "", .goods_name = r->name };
 
 		if (each(arg, &row, err) != 0)
 			return -1;
@@ -330,6 +330,7 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 
 		row->known = (struct maybe){ .set = false };
 		row->sent = maybe_of(rows[i].target);
+		row->sent_from = rows[i].known;
 		row->sent_ms = now_ms;
 	}
 	return trip(CALL_INTEND, true, err);
@@ -360,6 +361,7 @@ int ledger_restore(struct db *db, int64_t shop, const char *run, const struct le
 
 		row->known = rows[i].known;
 		row->sent = rows[i].sent;
+		row->sent_from = rows[i].sent_from;
 		row->sent_ms = rows[i].sent_ms;
 	}
 	return 0;
