@@ -65,7 +65,8 @@ struct temu {
 	int64_t clock_offset_ms;   /* TEMU's clock minus ours */
 	uint64_t arrivals;
 	struct temu_stats stats;
-	struct run *run;           /* NULL between runs */
+	struct run run;
+	bool running;
 	int count;
 	struct place places[];
 };
@@ -158,7 +159,7 @@ temu_free(struct temu *temu)
 {
 	if (temu == NULL)
 		return;
-	assert(temu->run == NULL);
+	assert(!temu->running);
 	http_free(temu->http);
 	for (int i = 0; i < temu->count; i++)
 		buf_release(&temu->places[i].body);
@@ -247,7 +248,7 @@ finish(struct place *place)
 	place->state = PLACE_FREE;
 	place->call = NULL;
 	buf_clear(&place->body);
-	temu->run->done(call, temu->run->arg);
+	temu->run.done(call, temu->run.arg);
 }
 
 static void
@@ -315,7 +316,7 @@ again(struct place *place, enum temu_class class, int64_t *wait_ms)
 		place->spent++;
 		*wait_ms = backoff_ms(place);
 	}
-	if (temu->run->stopping || call->err.wait_ms > ASKED_MAX_MS)
+	if (temu->run.stopping || call->err.wait_ms > ASKED_MAX_MS)
 		return false;
 	if (call->write && call->lost > 0 && !(call->repeatable && call->remake != NULL))
 		return false;
@@ -372,9 +373,9 @@ on_answer(struct http_request *request, void *arg)
 		return;
 	}
 	call->lost += call->write && doubtful;
-	hold(temu->run, class, call);
+	hold(&temu->run, class, call);
 	if (request->err.class == ERR_CANCELLED) {
-		finish_with(place, &temu->run->why);
+		finish_with(place, &temu->run.why);
 		return;
 	}
 	if (!again(place, class, &wait_ms)) {
@@ -470,7 +471,7 @@ send_due(struct temu *temu)
 	bool ended = false;
 
 	while ((place = due(temu, now_ms)) != NULL) {
-		const struct err *against = held(temu->run, place->call->type);
+		const struct err *against = held(&temu->run, place->call->type);
 		struct err err = ERR_INIT;
 		if (against != NULL) {
 			err = *against;
@@ -521,7 +522,7 @@ pull(struct temu *temu)
 	for (int i = 0; i < temu->count; i++) {
 		if (temu->places[i].state != PLACE_FREE)
 			continue;
-		struct temu_call *call = temu->run->next(temu->run->arg);
+		struct temu_call *call = temu->run.next(temu->run.arg);
 		if (call == NULL)
 			return;
 		open_call(&temu->places[i], call);
@@ -540,7 +541,7 @@ open_count(const struct temu *temu)
 static void
 stop(struct temu *temu, int64_t grace_ms)
 {
-	struct run *run = temu->run;
+	struct run *run = &temu->run;
 
 	run->stopping = true;
 	run->abort_ms = clock_mono_ms() + grace_ms;
@@ -552,7 +553,7 @@ stop(struct temu *temu, int64_t grace_ms)
 static void
 look_at_limits(struct temu *temu)
 {
-	struct run *run = temu->run;
+	struct run *run = &temu->run;
 	const struct temu_limits *limits = run->limits;
 	int64_t now_ms = clock_mono_ms();
 
@@ -583,26 +584,27 @@ int
 temu_run(struct temu *temu, struct temu_call *(*next)(void *arg), void (*done)(struct temu_call *call, void *arg), void *arg,
          const struct temu_limits *limits, struct err *err)
 {
-	struct run run = { .next = next, .done = done, .arg = arg, .limits = limits, .why = ERR_INIT, .shut = ERR_INIT };
+	struct run *run = &temu->run;
 
-	assert(temu->run == NULL);
-	temu->run = &run;
+	assert(!temu->running);
+	*run = (struct run){ .next = next, .done = done, .arg = arg, .limits = limits, .why = ERR_INIT, .shut = ERR_INIT };
+	temu->running = true;
 	for (;;) {
 		look_at_limits(temu);
-		if (!run.stopping)
+		if (!run->stopping)
 			pull(temu);
 		if (open_count(temu) == 0)
 			break;
-		int64_t wait_ms = run.stopping ? TICK_MS : send_due(temu);
-		if (run.stopping && run.abort_ms - clock_mono_ms() < wait_ms)
-			wait_ms = run.abort_ms - clock_mono_ms();
+		int64_t wait_ms = run->stopping ? TICK_MS : send_due(temu);
+		if (run->stopping && run->abort_ms - clock_mono_ms() < wait_ms)
+			wait_ms = run->abort_ms - clock_mono_ms();
 		wait_ms = until_deadline(limits, wait_ms);
 		http_step(temu->http, (int)(wait_ms > 0 ? wait_ms : 0));
 	}
-	temu->run = NULL;
-	if (!run.stopping)
+	temu->running = false;
+	if (!run->stopping)
 		return 0;
-	return err_set(err, run.why.class, run.why.code, "%s", run.why.text);
+	return err_set(err, run->why.class, run->why.code, "%s", run->why.text);
 }
 
 struct single {

@@ -16,7 +16,7 @@
 	X(CLOCK, ERR_TEMP, "set this machine's clock") \
 	X(LATER, ERR_TEMP, "TEMU is not ready with it; comes again with a later run") \
 	X(AUTH, ERR_HOLD, "check region, app key, secret, token and the app's permissions in the seller center, then authorise again") \
-	X(AUTH_METHOD, ERR_HOLD, "this method is not in the token's scopes: let the seller authorise the app again and enter the new token") \
+	X(AUTH_METHOD, ERR_HOLD, "not in the token's scopes: let the seller authorise the app again, enter the new token") \
 	X(BUG, ERR_PERM, "TEMU does not accept the request as it was built; keep the request id") \
 	X(CONFIG, ERR_PERM, "check the configuration") \
 	X(DATA, ERR_PERM, "concerns this item only") \

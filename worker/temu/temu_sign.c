@@ -57,7 +57,8 @@ static void
 check_name(struct temu_params *params, const char *name)
 {
 	size_t len = strlen(name);
-	if (len == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != len || strcmp(name, "sign") == 0)
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	if (len == 0 || strspn(name, plain) != len || strcmp(name, "sign") == 0)
 		blame(params, "a name that cannot be a parameter's");
 	for (size_t i = 0; i < params->count; i++)
 		if (strcmp(name_of(params, &params->items[i]), name) == 0)

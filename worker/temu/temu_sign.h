@@ -29,7 +29,7 @@ void temu_params_release(struct temu_params *params);
 void temu_params_clear(struct temu_params *params);
 
 /* Copies. A NULL or empty value leaves the parameter out (2.2). Mistakes are kept and reported by temu_params_check. Refused:
- * strings that are no UTF-8 or hold '"', '\' or a control character (signed differently by different clients, 2.3), a name twice. */
+ * strings that are no UTF-8 or hold '"', '\' or a control character (every client signs them differently, 2.3), a name twice. */
 void temu_params_add_string(struct temu_params *params, const char *name, const char *value);
 void temu_params_add_int64(struct temu_params *params, const char *name, int64_t value);
 void temu_params_add_bool(struct temu_params *params, const char *name, bool value);

@@ -45,7 +45,8 @@ success_decides(void **state)
 	struct bench b;
 
 	(void)state;
-	answer(&b, 200, "{\"new\":[1],\"errorMsg\":\"\",\"result\":{\"a\":1},\"requestId\":\"eu-1\",\"errorCode\":1000000,\"success\":true}");
+	answer(&b, 200,
+	       "{\"new\":[1],\"errorMsg\":\"\",\"result\":{\"a\":1},\"requestId\":\"eu-1\",\"errorCode\":1000000,\"success\":true}");
 	assert_int_equal(b.class, TEMU_OK);
 	assert_int_equal(b.call.err.class, ERR_NONE);
 	assert_int_equal(json_get_int64(b.call.result, "a", 0), 1);
@@ -263,7 +264,8 @@ texts_are_harmless(void **state)
 	(void)state;
 	assert_int_equal(secret_len(token), 24);
 	answer(&b, 200,
-	       "{\"success\":false,\"errorCode\":180020001,\"errorMsg\":\"token very-secret-access-token of\\nmax.muster@example.org \\u001b[31m\","
+	       "{\"success\":false,\"errorCode\":180020001,\"errorMsg\":\"token very-secret-access-token of"
+	       "\\nmax.muster@example.org \\u001b[31m\","
 	       "\"requestId\":\"eu-1\\n<x>\xC3\xA4 2\"}");
 	assert_null(strstr(b.call.err.text, "very-secret"));
 	assert_null(strstr(b.call.err.text, "muster"));
