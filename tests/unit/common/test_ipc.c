@@ -631,22 +631,20 @@ static void hang_up_on_one(const char *path, bool accepted, bool greeted)
 	unlink(path);
 }
 
-static void hang_up_every_way(const char *path)
-{
-	hang_up_on_one(path, true, true);
-	hang_up_on_one(path, true, false);
-	hang_up_on_one(path, false, false);
-}
-
 /* The other end of the same bug: a dialler whose peer dies while it connects dials no more. */
 static void test_stuck_client_dials_anew(void **state)
 {
-	struct ipc_client *client = client_of(PATH("stuck"), 1);
+	const char *path;
 
 	(void)state;
-	hang_up_every_way(PATH("stuck"));
-	serve(PATH("stuck"), 1);
-	must_ask(client, "hello");
+	for (int way = 0; way < 3; way++) {
+		path = path_of((char[120]){ 0 }, 120, (const char *[]){ "stuck-0", "stuck-1", "stuck-2" }[way]);
+		struct ipc_client *client = client_of(path, 1);
+
+		hang_up_on_one(path, way > 0, way > 1);
+		serve(path, 1);
+		must_ask(client, "hello");
+	}
 }
 
 static void must_not_reach(const char *path, const char *code, int timeout_ms)
@@ -831,16 +829,22 @@ static void test_burst_is_complete(void **state)
 
 static void test_stuck_subscriber_dials_anew(void **state)
 {
-	static struct seen seen = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
+	static struct seen seen[3];
 	struct err err = ERR_INIT;
+	const char *path;
 	pid_t pid;
 
 	(void)state;
-	assert_non_null(ipc_subscriber_start(PATH("stuck-events"), see, &seen, &err));
-	hang_up_every_way(PATH("stuck-events"));
-	pid = spawn_role("publish", PATH("stuck-events"));
-	seen_await(&seen, pid, 10);
-	kill_role(pid);
+	for (int way = 0; way < 3; way++) {
+		path = path_of((char[120]){ 0 }, 120, (const char *[]){ "stuck-e0", "stuck-e1", "stuck-e2" }[way]);
+		pthread_mutex_init(&seen[way].lock, NULL);
+		pthread_cond_init(&seen[way].more, NULL);
+		assert_non_null(ipc_subscriber_start(path, see, &seen[way], &err));
+		hang_up_on_one(path, way > 0, way > 1);
+		pid = spawn_role("publish", path);
+		seen_await(&seen[way], pid, 10);
+		kill_role(pid);
+	}
 }
 
 static void test_deaf_publisher_listens_anew(void **state)
