@@ -66,6 +66,8 @@ static int take_probe(void *arg, const struct db_row *row, struct err *err)
 	case SET_WAREHOUSES:
 		return take_warehouse(p, row, err);
 	case SET_VERSION:
+		if (db_row_null(row, 0))
+			return 0;
 		return db_row_copy(row, 0, p->probe->version, sizeof(p->probe->version), err);
 	case SET_DATABASE:
 		p->database = true;

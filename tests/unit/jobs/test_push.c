@@ -826,6 +826,47 @@ static void a_page_twice_and_ids_as_strings(void **state)
 	assert_in_step();
 }
 
+static void set_at_temu(const char *sku, int stock)
+{
+	char body[100];
+
+	for (size_t i = 0; i < m.count; i++)
+		if (strcmp(m.rows[i].sku, sku) == 0) {
+			snprintf(body, sizeof(body), "{\"sku_id\":%" PRId64 ",\"stock\":%d}", m.rows[i].sku_id, stock);
+			gateway_order(&w, "/set", body);
+		}
+}
+
+static void sold_at_temu_just_after_a_push(void **state)
+{
+	NEED_WORLD();
+	stock_of(1, 10, 8);
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	set_at_temu("ART-000003", 6);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "changed"), 0);
+	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "pushed"), 1);
+	assert_in_step();
+	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "changed"), 0);
+}
+
+/* TEMU shows the value from before the push for a while: no reason to push again, and no reason not to push the old value again. */
+static void temu_shows_the_old_value_for_a_while(void **state)
+{
+	NEED_WORLD();
+	stock_of(1, 10, 8);
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	for (int i = 1; i <= 10; i++) {
+		char sku[20];
+
+		snprintf(sku, sizeof(sku), "ART-%06d", i);
+		set_at_temu(sku, 100);
+	}
+	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "changed"), 0);
+	stock_of(1, 10, 100);
+	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "pushed"), 10);
+	assert_in_step();
+}
+
 static void stats_are_json(void **state)
 {
 	struct err err = ERR_INIT;
@@ -922,6 +963,8 @@ int main(void)
 		TEST(a_shop_that_refuses_one_sku),
 		TEST(an_empty_catalogue_is_not_believed),
 		TEST(a_page_twice_and_ids_as_strings),
+		TEST(sold_at_temu_just_after_a_push),
+		TEST(temu_shows_the_old_value_for_a_while),
 		TEST(stats_are_json),
 		TEST(the_missing_database_names_its_statement),
 	};
