@@ -1,13 +1,11 @@
 /* civetweb behind our own request and response. Sockets are found by their addresses, since the library does not tell them; all
- * sending is done here, with one deadline for the whole response. Routes and JSON are not known here. */
+ * sending goes past it, with one deadline for the whole response. Routes and JSON are not known here. */
 #include "api/httpd.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <civetweb.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -15,23 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "api/tcp.h"
 #include "common/clock.h"
 #include "common/log.h"
 
-#define FD_LIMIT 65536
-#define NEAR_FDS 100
 #define RESPONSE_MAX (1024 * 1024)
 #define HEADERS_MAX 4096
-#define DRAIN_MS 300
-#define DRAIN_BYTES (256 * 1024)
 
 struct httpd {
 	struct httpd_options options;
@@ -55,96 +47,22 @@ struct httpd_exchange {
 	bool taken;
 };
 
-/* --- sockets ------------------------------------------------------------------------------------------------------ */
-
-static bool
-is_socket_of(int fd, const struct mg_request_info *info)
-{
-	struct sockaddr_in peer, own;
-	struct in_addr address;
-	socklen_t len = sizeof(peer), own_len = sizeof(own);
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 || peer.sin_family != AF_INET ||
-	    ntohs(peer.sin_port) != info->remote_port)
-		return false;
-	if (getsockname(fd, (struct sockaddr *)&own, &own_len) != 0 || ntohs(own.sin_port) != info->server_port)
-		return false;
-	return inet_pton(AF_INET, info->remote_addr, &address) == 1 && address.s_addr == peer.sin_addr.s_addr;
-}
-
-static int
-fd_limit(void)
-{
-	struct rlimit limit;
-	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FD_LIMIT ? (int)limit.rlim_cur : FD_LIMIT;
-}
-
-static int
-find_socket(const struct mg_request_info *info, int from, int to)
-{
-	for (int fd = from > STDERR_FILENO ? from : STDERR_FILENO + 1; fd < to; fd++)
-		if (is_socket_of(fd, info))
-			return fd;
-	return -1;
-}
-
-/* The connection's descriptor, kept with the connection once found. -1 when it is not there. The kernel hands out the lowest free
- * number, so a new one is mostly near the last. */
+/* The connection's descriptor, kept with the connection once found. -1 when it is not there. */
 static int
 socket_of(struct httpd_exchange *exchange)
 {
 	struct httpd *httpd = exchange->httpd;
+	const struct mg_request_info *info = exchange->info;
+	const struct tcp_ends ends = { .peer = info->remote_addr, .peer_port = info->remote_port, .own_port = info->server_port };
 	intptr_t known = (intptr_t)mg_get_user_connection_data(exchange->conn);
-	int near = atomic_load(&httpd->last_fd), limit = fd_limit(), fd;
 	if (known > 0)
 		return (int)known;
-	fd = find_socket(exchange->info, near - NEAR_FDS, near + NEAR_FDS);
-	if (fd < 0)
-		fd = find_socket(exchange->info, 0, limit);
+	int fd = tcp_find(&ends, atomic_load(&httpd->last_fd));
 	if (fd >= 0) {
 		atomic_store(&httpd->last_fd, fd);
 		mg_set_user_connection_data(exchange->conn, (void *)(intptr_t)fd);
 	}
 	return fd;
-}
-
-/* All of it, within the deadline. */
-static int
-send_all(int fd, const char *data, size_t len, int64_t deadline_ms)
-{
-	while (len > 0) {
-		ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n >= 0) {
-			data += n;
-			len -= (size_t)n;
-			continue;
-		}
-		int64_t left = deadline_ms - clock_mono_ms();
-		struct pollfd wait = { .fd = fd, .events = POLLOUT };
-		if (errno == EINTR)
-			continue;
-		if ((errno != EAGAIN && errno != EWOULDBLOCK) || left <= 0 || poll(&wait, 1, (int)left) == 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* Lets the client read the answer before its unread body makes the kernel reset the connection. */
-static void
-drain(int fd)
-{
-	char scrap[4096];
-	int64_t until = clock_mono_ms() + DRAIN_MS, left;
-	size_t sum = 0;
-	shutdown(fd, SHUT_WR);
-	while (sum < DRAIN_BYTES && (left = until - clock_mono_ms()) > 0) {
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		if (poll(&wait, 1, (int)left) <= 0)
-			return;
-		ssize_t n = recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT);
-		if (n <= 0)
-			return;
-		sum += (size_t)n;
-	}
 }
 
 int
@@ -263,7 +181,7 @@ httpd_body(struct httpd_request *request, struct buf *body, enum proto_error *co
 		return 0;
 	if (httpd_header_has(request, "Expect", "100-continue")) {
 		static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-		if (send_all(socket_of(exchange), go_on, sizeof(go_on) - 1, clock_mono_ms() + 1000) != 0)
+		if (tcp_send(socket_of(exchange), go_on, sizeof(go_on) - 1, clock_mono_ms() + 1000) != 0)
 			log_debug("a client that waits for 100 Continue is gone");
 	}
 	if (read_body(exchange, (size_t)length, body, code, err) != 0)
@@ -354,10 +272,10 @@ send_response(struct httpd_request *request, struct httpd_response *response)
 	format_response(response, request->request_id, strcmp(request->method, "HEAD") == 0, closing, &out);
 	if (closing)
 		mg_disable_connection_keep_alive(exchange->conn);
-	if (out.failed || fd < 0 || send_all(fd, out.data, out.len, clock_mono_ms() + exchange->httpd->options.request_ms) != 0)
+	if (out.failed || fd < 0 || tcp_send(fd, out.data, out.len, clock_mono_ms() + exchange->httpd->options.request_ms) != 0)
 		mg_disable_connection_keep_alive(exchange->conn);
 	else if (exchange->unread)
-		drain(fd);
+		tcp_drain(fd);
 	buf_release(&out);
 }
 
@@ -469,8 +387,8 @@ on_error(struct mg_connection *conn, int status, const char *text)
 	httpd->options.problem(&response, code, status, text);
 	snprintf(request.request_id, sizeof(request.request_id), "unread");
 	format_response(&response, request.request_id, false, true, &out);
-	if (fd >= 0 && send_all(fd, out.data, out.len, clock_mono_ms() + 1000) == 0)
-		drain(fd);
+	if (fd >= 0 && tcp_send(fd, out.data, out.len, clock_mono_ms() + 1000) == 0)
+		tcp_drain(fd);
 	log_info("a request from %s could not be read: %d %s", request.peer, status, text);
 	buf_release(&out);
 	response_release(&response);
@@ -577,27 +495,6 @@ httpd_port(const struct httpd *httpd)
 	return httpd->port;
 }
 
-/* shutdown() closes the port even while the library polls it; something that never becomes ready takes the socket's place, so that
- * the library does not find it ready for ever. */
-static void
-close_port(const struct httpd *httpd)
-{
-	int limit = fd_limit(), nothing = eventfd(0, EFD_CLOEXEC);
-	for (int fd = STDERR_FILENO + 1; nothing >= 0 && fd < limit; fd++) {
-		struct sockaddr_in own;
-		socklen_t len = sizeof(own), size = sizeof(int);
-		int listens = 0;
-		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0 &&
-		    getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sin_family == AF_INET && ntohs(own.sin_port) == httpd->port) {
-			shutdown(fd, SHUT_RDWR);
-			/* Not dup3(): TSan cannot see how the library's threads know that they may close it later. */
-			syscall(SYS_dup3, nothing, fd, O_CLOEXEC);
-		}
-	}
-	if (nothing >= 0)
-		close(nothing);
-}
-
 void
 httpd_stop(struct httpd *httpd, int limit_ms)
 {
@@ -608,7 +505,7 @@ httpd_stop(struct httpd *httpd, int limit_ms)
 	until.tv_nsec = (until.tv_nsec + limit_ms % 1000 * 1000000L) % 1000000000L;
 	pthread_mutex_lock(&httpd->lock);
 	if (!httpd->stopping)
-		close_port(httpd);
+		tcp_close_port(httpd->port);
 	httpd->stopping = true;
 	while (rc == 0 && httpd->under_way > 0)
 		rc = pthread_cond_timedwait(&httpd->idle, &httpd->lock, &until);
