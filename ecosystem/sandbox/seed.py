@@ -215,7 +215,7 @@ def fill_server(args, shop):
         sys.exit("seed: TEMU_SEED_PASSWORD is not set")
     host, _, port = args.server.partition(":")
     connection = pymssql.connect(server=host, port=port or "1433", user=args.user, password=password, charset="UTF-8",
-                                 tds_version="7.4", autocommit=True, login_timeout=20)
+                                 tds_version="7.3", autocommit=True, login_timeout=20)
     cursor = connection.cursor()
     fresh_jtl = claim_database(cursor, args.jtl, args.jtl_collation)
     fresh_own = claim_database(cursor, args.own, args.own_collation)
