@@ -112,6 +112,19 @@ static void sql_world_launch(struct sql_world *w, const char *program, const cha
 	snprintf(w->address, sizeof(w->address), "127.0.0.1:%d", w->port);
 }
 
+/* What a program said before it failed. */
+static void world_show(const char *path)
+{
+	char text[4000] = "";
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return;
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	fprintf(stderr, "%s: %s\n", path, text);
+}
+
 /* Both sides from one seed; gateway_data may be NULL. */
 static bool sql_world_seed(const struct sql_world *w, int articles, const char *own_collation, const char *gateway_data)
 {
@@ -130,7 +143,7 @@ static bool sql_world_seed(const struct sql_world *w, int articles, const char *
 	if (pid > 0)
 		waitpid(pid, &status, 0);
 	if (status != 0)
-		fprintf(stderr, "seeding failed, see %s\n", log);
+		world_show(log);
 	return status == 0;
 }
 
