@@ -364,7 +364,7 @@ static void transactions(void **state)
 static void errors(void **state)
 {
 	(void)state;
-	fails("SELEC 1", ERR_PERM, "SQL_102");
+	fails("SELECT )", ERR_PERM, "SQL_102");
 	fails("SELECT a FROM no_such_table_here", ERR_PERM, "SQL_208");
 	fails("SELECT CAST(N'abc' AS int)", ERR_PERM, "SQL_245");
 	execute("CREATE TABLE #d (n int NOT NULL)");
@@ -416,6 +416,32 @@ static void cancel(void **state)
 		assert_int_equal(number("SELECT CAST(7 AS bigint)"), 7);
 }
 
+/* Needs a table that two sessions see, so only where the server is ours. */
+static void lock_timeout(void **state)
+{
+	struct db_config hasty = config;
+	struct err err = ERR_INIT;
+	struct db *first = db;
+
+	(void)state;
+	if (server <= 0)
+		skip();
+	execute("CREATE TABLE locked_here (k int NOT NULL PRIMARY KEY, n int NOT NULL)");
+	execute("INSERT INTO locked_here (k, n) VALUES (1, 1)");
+	assert_int_equal(db_begin(first, &err), 0);
+	execute("UPDATE locked_here SET n = 2 WHERE k = 1");
+	hasty.lock_timeout_ms = 200;
+	db = db_open(&hasty, &err);
+	assert_non_null(db);
+	fails("UPDATE locked_here SET n = 3 WHERE k = 1", ERR_TEMP, "SQL_1222");
+	assert_int_equal(db_commit(first, &err), 0);
+	execute("UPDATE locked_here SET n = n + 1 WHERE k = 1");
+	assert_int_equal(number("SELECT CAST(n AS bigint) FROM locked_here"), 3);
+	execute("DROP TABLE locked_here");
+	db_close(db);
+	db = first;
+}
+
 static void wrong_password(void **state)
 {
 	struct db_config other = config;
@@ -437,7 +463,7 @@ static void run_or_skip(void (*test)(void **), void **state)
 
 #define TESTS(X) \
 	X(types) X(parameters) X(text_as_literal) X(text_as_json) X(many_rows_as_json) X(wide_values) X(transactions) X(errors) \
-	X(session) X(cancel) X(wrong_password)
+	X(session) X(cancel) X(lock_timeout) X(wrong_password)
 
 #define X(name) \
 	static void on_server_##name(void **state) \
