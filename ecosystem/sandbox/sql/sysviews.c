@@ -67,7 +67,7 @@ static const struct sysview views[] = {
 	  "JOIN m_schema s ON s.id = o.schema JOIN m_fkey f ON f.id = o.id WHERE o.db = {db}" },
 	{ "sys", "columns",
 	  "object_id int NOT NULL, name sysname NULL, column_id int NOT NULL, system_type_id tinyint NOT NULL, user_type_id int NOT NULL, max_length smallint "
-	  "NOT NULL, precision tinyint NOT NULL, scale tinyint NOT NULL, collation_name sysname NULL, is_nullable bit, is_identity bit NOT NULL, is_computed bit "
+	  "NOT NULL, [precision] tinyint NOT NULL, scale tinyint NOT NULL, collation_name sysname NULL, is_nullable bit, is_identity bit NOT NULL, is_computed bit "
 	  "NOT NULL, default_object_id int NOT NULL",
 	  "WITH " TYPES " SELECT c.object, c.name, c.id, t.column3, t.column3, " MAX_LENGTH ", c.prec, c.scale, c.collation, c.nullable, c.ident, "
 	  "c.computed IS NOT NULL, coalesce(c.def_object, 0) FROM m_column c JOIN m_object o ON o.id = c.object JOIN m_types t ON t.column1 = c.type "
@@ -78,7 +78,7 @@ static const struct sysview views[] = {
 	  "c.object WHERE o.db = {db} AND c.ident" },
 	{ "sys", "computed_columns", "object_id int NOT NULL, name sysname NULL, column_id int NOT NULL, definition nvarchar(max), is_persisted bit",
 	  "SELECT c.object, c.name, c.id, c.computed, 0 FROM m_column c JOIN m_object o ON o.id = c.object WHERE o.db = {db} AND c.computed IS NOT NULL" },
-	{ "sys", "types", "name sysname NOT NULL, system_type_id tinyint NOT NULL, user_type_id int NOT NULL, schema_id int, max_length smallint, precision tinyint, "
+	{ "sys", "types", "name sysname NOT NULL, system_type_id tinyint NOT NULL, user_type_id int NOT NULL, schema_id int, max_length smallint, [precision] tinyint, "
 	  "scale tinyint, collation_name sysname NULL, is_nullable bit, is_user_defined bit",
 	  "WITH " TYPES " SELECT t.column2, t.column3, t.column3, 4, t.column4, t.column5, t.column6, NULL, 1, 0 FROM m_types t UNION ALL SELECT 'numeric', 108, "
 	  "108, 4, 17, 38, 38, NULL, 1, 0 UNION ALL SELECT 'sysname', 231, 256, 4, 256, 0, 0, NULL, 0, 0" },
