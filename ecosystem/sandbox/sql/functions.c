@@ -117,6 +117,8 @@ int functions_register(sqlite3 *db, struct functions *context) {
 	if (rc == SQLITE_OK)
 		rc = functions_number_register(db, context);
 	if (rc == SQLITE_OK)
+		rc = functions_aggregate_register(db);
+	if (rc == SQLITE_OK)
 		rc = openjson_register(db);
 	return rc;
 }

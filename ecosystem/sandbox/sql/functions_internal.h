@@ -40,5 +40,6 @@ size_t functions_prefix(const char *text, size_t len, size_t units);
 /* Each file's own. */
 int functions_cast_register(sqlite3 *db, struct functions *context) MUSTCHECK;
 int functions_number_register(sqlite3 *db, struct functions *context) MUSTCHECK;
+int functions_aggregate_register(sqlite3 *db) MUSTCHECK;
 
 #endif
