@@ -117,7 +117,15 @@ int functions_register(sqlite3 *db, struct functions *context) {
 	if (rc == SQLITE_OK)
 		rc = functions_number_register(db, context);
 	if (rc == SQLITE_OK)
-		rc = functions_aggregate_register(db);
+		rc = functions_string_register(db, context);
+	if (rc == SQLITE_OK)
+		rc = functions_date_register(db, context);
+	if (rc == SQLITE_OK)
+		rc = functions_json_register(db, context);
+	if (rc == SQLITE_OK)
+		rc = functions_math_register(db, context);
+	if (rc == SQLITE_OK)
+		rc = functions_aggregate_register(db, context);
 	if (rc == SQLITE_OK)
 		rc = openjson_register(db);
 	return rc;

@@ -1,125 +1,158 @@
-/* t_sum and t_avg(value, type, scale): exact sums of integers and decimals, also over windows. The rest is SQLite's own. */
-#include <stdio.h>
-#include <stdlib.h>
+/* SUM and AVG without doubles, also over windows; t_single (a subquery gave more than one row) and t_top. */
+#include <math.h>
 #include <string.h>
 #include "ecosystem/sandbox/sql/functions_internal.h"
 
-/* One group: zeroed by SQLite before the first row. */
+/* t_sum(value, type, scale), t_avg(value, type, scale) */
 struct total {
-	__int128 whole;     /* sum of integers, or units of 10^-scale */
-	int64_t rows;       /* that were not NULL */
+	unsigned char sum[sizeof(struct decimal)]; /* SQLite aligns to 8 bytes only */
+	int64_t integer, rows;
 	int type, scale;
 	bool overflow;
 };
 
-static bool units_of(sqlite3_value *v, struct total *total, __int128 *out) {
-	struct decimal d;
-	if (xtype_family((enum sql_type)total->type) == FAMILY_INTEGER) {
-		*out = sqlite3_value_int64(v);
-		return true;
-	}
-	if (decimal_parse((const char *)sqlite3_value_text(v), (size_t)sqlite3_value_bytes(v), &d) != DECIMAL_OK)
-		return false;
-	if (d.scale > total->scale)
-		total->scale = d.scale; /* add() raises the sum to it */
-	if (decimal_fit(&d, DECIMAL_DIGITS, total->scale, false) != DECIMAL_OK)
-		return false;
-	*out = d.negative ? -(__int128)d.units : (__int128)d.units;
-	return true;
+static struct decimal decimal_value(sqlite3_value *v) {
+	struct decimal d = { 0 };
+	if (sqlite3_value_type(v) == SQLITE_INTEGER)
+		decimal_from_int(sqlite3_value_int64(v), &d);
+	else if (decimal_parse((const char *)sqlite3_value_text(v), (size_t)sqlite3_value_bytes(v), &d) != DECIMAL_OK)
+		d = (struct decimal){ 0 };
+	return d;
 }
 
-static void add(sqlite3_context *c, sqlite3_value **v, int sign) {
-	struct total *total = sqlite3_aggregate_context(c, sizeof *total);
-	__int128 units;
-	if (!total || sqlite3_value_type(v[0]) == SQLITE_NULL)
+static struct decimal sum_of(const struct total *t) {
+	struct decimal d;
+	memcpy(&d, t->sum, sizeof d);
+	return d;
+}
+
+static void add(sqlite3_context *c, sqlite3_value **v, char op) {
+	struct total *t = sqlite3_aggregate_context(c, sizeof *t);
+	if (!t || sqlite3_value_type(v[0]) == SQLITE_NULL)
 		return;
-	if (total->type == 0) {
-		total->type = sqlite3_value_int(v[1]);
-		total->scale = sqlite3_value_int(v[2]);
-	}
-	int before = total->scale;
-	if (!units_of(v[0], total, &units)) {
-		total->overflow = true;
+	t->type = sqlite3_value_int(v[1]);
+	t->scale = sqlite3_value_int(v[2]);
+	t->rows += op == '+' ? 1 : -1;
+	if (t->type != SQL_DECIMAL && t->type != SQL_MONEY) {
+		int64_t value = sqlite3_value_int64(v[0]);
+		if (op == '+' ? __builtin_add_overflow(t->integer, value, &t->integer) : __builtin_sub_overflow(t->integer, value, &t->integer))
+			t->overflow = true;
 		return;
 	}
-	for (; before < total->scale; before++)
-		total->whole *= 10;
-	total->overflow |= __builtin_add_overflow(total->whole, sign * units, &total->whole);
-	total->rows += sign;
+	struct decimal d = decimal_value(v[0]), before = sum_of(t), sum;
+	int scale = d.scale > before.scale ? d.scale : before.scale;
+	if (decimal_calc(op, &before, &d, 38, scale, &sum) == DECIMAL_OK)
+		memcpy(t->sum, &sum, sizeof sum);
+	else
+		t->overflow = true;
 }
 
 static void step(sqlite3_context *c, int n, sqlite3_value **v) {
 	(void)n;
-	add(c, v, 1);
+	add(c, v, '+');
 }
 
 static void inverse(sqlite3_context *c, int n, sqlite3_value **v) {
 	(void)n;
-	add(c, v, -1);
+	add(c, v, '-');
 }
 
-static void overflow(sqlite3_context *c, int type) {
-	functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.", xtype_name((enum sql_type)type));
+static void overflow(sqlite3_context *c, const struct total *t) {
+	functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.",
+			t->type == SQL_DECIMAL ? "numeric" : xtype_name((enum sql_type)t->type));
 }
 
-static void integer_result(sqlite3_context *c, const struct total *total, __int128 value) {
-	bool big = total->type == SQL_BIGINT;
-	if (value > (big ? INT64_MAX : INT32_MAX) || value < (big ? INT64_MIN : INT32_MIN))
-		overflow(c, big ? SQL_BIGINT : SQL_INT);
-	else
-		sqlite3_result_int64(c, (sqlite3_int64)value);
-}
-
-static void decimal_result(sqlite3_context *c, const struct total *total, const struct decimal *value, int scale) {
-	struct decimal d = *value;
+static void put_exact(sqlite3_context *c, const struct total *t, struct decimal *d) {
 	char text[DECIMAL_TEXT];
-	if (decimal_fit(&d, DECIMAL_DIGITS, scale, false) != DECIMAL_OK) {
-		overflow(c, total->type);
-		return;
-	}
-	size_t len = decimal_format(&d, text);
-	sqlite3_result_text(c, text, (int)len, SQLITE_TRANSIENT);
+	if (decimal_fit(d, 38, t->scale, false) != DECIMAL_OK)
+		overflow(c, t);
+	else
+		sqlite3_result_text(c, text, (int)decimal_format(d, text), SQLITE_TRANSIENT);
 }
 
-static void result(sqlite3_context *c, bool average) {
-	const struct total *total = sqlite3_aggregate_context(c, 0);
-	if (!total || total->rows == 0) {
-		sqlite3_result_null(c);
-		return;
-	}
-	if (total->overflow) {
-		overflow(c, total->type);
-		return;
-	}
-	if (xtype_family((enum sql_type)total->type) == FAMILY_INTEGER) {
-		integer_result(c, total, average ? total->whole / total->rows : total->whole);
-		return;
-	}
-	struct decimal sum = { .scale = total->scale, .negative = total->whole < 0 }, count, quotient;
-	sum.units = total->whole < 0 ? -(decimal_units)total->whole : (decimal_units)total->whole;
-	if (!average) {
-		decimal_result(c, total, &sum, total->scale);
-		return;
-	}
-	decimal_from_int(total->rows, &count);
-	if (decimal_calc('/', &sum, &count, DECIMAL_DIGITS, total->scale, &quotient) != DECIMAL_OK)
-		overflow(c, total->type);
+static void put_integer(sqlite3_context *c, const struct total *t, int64_t value) {
+	if (t->type != SQL_BIGINT && (value > INT32_MAX || value < INT32_MIN))
+		overflow(c, t);
 	else
-		decimal_result(c, total, &quotient, total->scale);
+		sqlite3_result_int64(c, value);
 }
 
 static void sum_value(sqlite3_context *c) {
-	result(c, false);
+	struct total *t = sqlite3_aggregate_context(c, 0);
+	if (!t || t->rows == 0)
+		return;
+	if (t->overflow)
+		overflow(c, t);
+	else if (t->type == SQL_DECIMAL || t->type == SQL_MONEY) {
+		struct decimal d = sum_of(t);
+		put_exact(c, t, &d);
+	} else
+		put_integer(c, t, t->integer);
 }
 
 static void average_value(sqlite3_context *c) {
-	result(c, true);
+	struct total *t = sqlite3_aggregate_context(c, 0);
+	if (!t || t->rows == 0)
+		return;
+	if (t->overflow) {
+		overflow(c, t);
+	} else if (t->type == SQL_DECIMAL || t->type == SQL_MONEY) {
+		struct decimal rows, d, sum = sum_of(t);
+		decimal_from_int(t->rows, &rows);
+		if (decimal_calc('/', &sum, &rows, 38, t->scale, &d) != DECIMAL_OK)
+			overflow(c, t);
+		else
+			put_exact(c, t, &d);
+	} else {
+		put_integer(c, t, t->integer / t->rows);
+	}
 }
 
-int functions_aggregate_register(sqlite3 *db) {
+/* --- a subquery's one value --- */
+
+struct single {
+	sqlite3_value *value;
+	int rows;
+};
+
+static void single_step(sqlite3_context *c, int n, sqlite3_value **v) {
+	struct single *s = sqlite3_aggregate_context(c, sizeof *s);
+	(void)n;
+	if (!s)
+		return;
+	if (s->rows++ > 0)
+		functions_error(c, 512, "Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= or when the "
+				"subquery is used as an expression.");
+	else
+		s->value = sqlite3_value_dup(v[0]);
+}
+
+static void single_final(sqlite3_context *c) {
+	struct single *s = sqlite3_aggregate_context(c, 0);
+	if (!s)
+		return;
+	if (s->rows == 1 && s->value)
+		sqlite3_result_value(c, s->value);
+	sqlite3_value_free(s->value);
+}
+
+static void top(sqlite3_context *c, int n, sqlite3_value **v) {
+	(void)n;
+	if (sqlite3_value_type(v[0]) == SQLITE_NULL || sqlite3_value_int64(v[0]) < 0)
+		functions_error(c, 1014, "A TOP or FETCH clause contains an invalid value.");
+	else
+		sqlite3_result_value(c, v[0]);
+}
+
+int functions_aggregate_register(sqlite3 *db, struct functions *context) {
+	static const struct function_entry entries[] = { { "t_top", 1, top, false }, { NULL, 0, NULL, false } };
 	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-	int rc = sqlite3_create_window_function(db, "t_sum", 3, flags, NULL, step, sum_value, sum_value, inverse, NULL);
+	int rc = functions_add(db, context, entries);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_create_window_function(db, "t_avg", 3, flags, NULL, step, average_value, average_value, inverse, NULL);
+		rc = sqlite3_create_window_function(db, "t_sum", 3, flags, context, step, sum_value, sum_value, inverse, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_create_window_function(db, "t_avg", 3, flags, context, step, average_value, average_value, inverse, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_create_function_v2(db, "t_single", 1, flags, context, NULL, single_step, single_final, NULL);
 	return rc;
 }

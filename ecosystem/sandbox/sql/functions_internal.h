@@ -40,6 +40,10 @@ size_t functions_prefix(const char *text, size_t len, size_t units);
 /* Each file's own. */
 int functions_cast_register(sqlite3 *db, struct functions *context) MUSTCHECK;
 int functions_number_register(sqlite3 *db, struct functions *context) MUSTCHECK;
-int functions_aggregate_register(sqlite3 *db) MUSTCHECK;
+int functions_string_register(sqlite3 *db, struct functions *context) MUSTCHECK;
+int functions_date_register(sqlite3 *db, struct functions *context) MUSTCHECK;
+int functions_json_register(sqlite3 *db, struct functions *context) MUSTCHECK;
+int functions_math_register(sqlite3 *db, struct functions *context) MUSTCHECK;
+int functions_aggregate_register(sqlite3 *db, struct functions *context) MUSTCHECK;
 
 #endif
