@@ -114,10 +114,15 @@ static void add_sql(struct buf *out, const char *text, const char *quoted)
 	buf_add_text(out, text);
 }
 
-/* What the server will not let us do is a human's to mend; the rest stays what it is. */
+/* Missing column or object, no permission, no such database, no user in it: a human's to mend. The rest stays what it is. */
 static int hold(struct err *err, const char *database)
 {
-	if (err->class == ERR_PERM) {
+	static const int64_t numbers[] = { 207, 208, 229, 230, 911, 916 };
+	bool ours = false;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		ours = ours || err->number == numbers[i];
+	if (ours) {
 		err->class = ERR_HOLD;
 		snprintf(err->code, sizeof(err->code), "JTL_OBJECT");
 	}

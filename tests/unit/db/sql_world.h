@@ -140,6 +140,7 @@ static bool sql_world_seed(const struct sql_world *w, int articles, const char *
 	snprintf(log, sizeof(log), "%s/seed.log", w->folder);
 	setenv("TEMU_SEED_PASSWORD", w->password, 1);
 	pid = world_spawn(argv, log);
+	unsetenv("TEMU_SEED_PASSWORD"); /* the daemons' settings would refuse it */
 	if (pid > 0)
 		waitpid(pid, &status, 0);
 	if (status != 0)
