@@ -324,6 +324,11 @@ static enum flow run_batch(struct session *s, const char *sql, size_t len, const
 	struct frame frame;
 	catalog_refresh(s->catalog);
 	exec_frame_init(s, &frame);
+	/* batches without parameters are one scope; sp_executesql is its own */
+	if (count == 0) {
+		frame.scope_identity = s->batch_identity;
+		frame.has_scope_identity = s->has_batch_identity;
+	}
 	enum flow flow;
 	if (count > PARAMETERS_MAX) {
 		flow = exec_failf(s, 1, 8003, "The incoming request has too many parameters. The server supports a maximum of %d parameters. Reduce "
@@ -331,6 +336,10 @@ static enum flow run_batch(struct session *s, const char *sql, size_t len, const
 	} else {
 		add_parameters(s, &frame, params, count);
 		flow = exec_text(s, &frame, sql, len);
+	}
+	if (count == 0) {
+		s->batch_identity = frame.scope_identity;
+		s->has_batch_identity = frame.has_scope_identity;
 	}
 	exec_frame_release(s, &frame);
 	return flow;

@@ -132,13 +132,15 @@ struct session {
 	int64_t rowcount;
 	int last_error; /* @@ERROR */
 	int64_t identity;
-	bool has_identity;
+	bool has_identity, has_batch_identity;
+	int64_t batch_identity;
 	int64_t touched[TOUCHED_MAX]; /* counters that the statement moved */
 	int touched_count;
 	struct insert_exec *insert_exec; /* INSERT ... EXEC is collecting result sets */
 	int trigger_depth;
 	int64_t temporary_id; /* counts down: ids of temporary objects */
 	int command;       /* of the statement that runs, 195, 196, 197: for 547 */
+	int64_t command_target; /* object_id of the table it writes */
 	int64_t last_poll; /* exec_cancelled */
 	bool gone;
 	_Atomic int64_t batches;

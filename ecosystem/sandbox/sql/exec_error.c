@@ -150,9 +150,27 @@ static void check_error(struct session *s, const char *name, int line, struct sq
 	stmts_put(s->stmts, stmt);
 }
 
+/* SQLite does not say which one: known when the table has only one that can be meant. */
 static void foreign_error(struct session *s, int line, struct sqlerror *out) {
-	sqlerror_set(out, 547, line, "The %s statement conflicted with the %s constraint.", verb(s),
-		     s->command == 196 ? "REFERENCE" : "FOREIGN KEY");
+	bool reference = s->command == 196;
+	sqlite3_stmt *stmt = stmts_take(s->stmts, reference ?
+		"SELECT k.name, d.name, s.name, o.name, c.name, count(*) FROM m_fkey f JOIN m_object k ON k.id = f.id JOIN m_object o ON o.id = f.object JOIN "
+		"m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db LEFT JOIN m_column c ON c.object = f.object AND 'c' || c.id = f.columns WHERE "
+		"f.ref = ?1 AND f.on_delete = 0" :
+		"SELECT k.name, d.name, s.name, o.name, c.name, count(*) FROM m_fkey f JOIN m_object k ON k.id = f.id JOIN m_object o ON o.id = f.ref JOIN "
+		"m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db LEFT JOIN m_column c ON c.object = f.ref AND 'c' || c.id = f.ref_columns WHERE "
+		"f.object = ?1");
+	const char *kind = reference ? "REFERENCE" : "FOREIGN KEY";
+	if (stmt)
+		sqlite3_bind_int64(stmt, 1, s->command_target);
+	if (stmt && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 5) == 1)
+		sqlerror_set(out, 547, line, "The %s statement conflicted with the %s constraint \"%s\". The conflict occurred in database \"%s\", table "
+			     "\"%s.%s\"%s%s%s.", verb(s), kind, sqlite3_column_text(stmt, 0), sqlite3_column_text(stmt, 1), sqlite3_column_text(stmt, 2),
+			     sqlite3_column_text(stmt, 3), sqlite3_column_text(stmt, 4) ? ", column '" : "",
+			     sqlite3_column_text(stmt, 4) ? (const char *)sqlite3_column_text(stmt, 4) : "", sqlite3_column_text(stmt, 4) ? "'" : "");
+	else
+		sqlerror_set(out, 547, line, "The %s statement conflicted with a %s constraint.", verb(s), kind);
+	stmts_put(s->stmts, stmt);
 }
 
 void exec_sqlite_error(struct session *s, int line, struct sqlerror *out) {

@@ -398,6 +398,7 @@ static enum flow run_write(struct session *s, struct stmt *stmt, struct tr_resul
 	bool triggers = has_trigger(r), own = false;
 	enum flow flow = FLOW_NEXT;
 	s->command = r->command;
+	s->command_target = r->target ? r->target->id : 0;
 	if (r->target && exec_check_options(s, r->target, r->command == 195 ? "INSERT" : r->command == 197 ? "UPDATE" : "DELETE",
 					    stmt->line, &error) < 0)
 		return exec_fail(s, &error);
