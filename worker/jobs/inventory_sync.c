@@ -168,7 +168,7 @@ static void add_figures(const struct sync *sync, struct buf *out)
 	} numbers[] = {
 		{ "seen", f->seen },         { "mapped", f->mapped },   { "unmapped", f->unmapped }, { "skipped", f->skipped },
 		{ "changed", f->changed },   { "pushed", f->pushed },   { "refused", f->refused },   { "unknown", f->unknown },
-		{ "planned", f->planned },   { "zeros", f->zeros },     { "lowered", f->lowered },   { "raised", f->raised },
+		{ "planned", f->planned },   { "goods", f->goods },     { "zeros", f->zeros },     { "lowered", f->lowered },   { "raised", f->raised },
 		{ "new", f->fresh },         { "vanished", f->vanished }, { "bad_rows", f->bad_rows }, { "near_misses", f->near },
 		{ "doubled_rows", f->doubled }, { "null_stocks", f->nulls }, { "missing_components", f->missing_components },
 		{ "statements", f->statements },

@@ -477,6 +477,7 @@ static int make_plan(struct sync *sync, struct err *err)
 	rc = plan_build(items, count, &sync->plan, err);
 	free(items);
 	f->changed = (int64_t)sync->plan.count;
+	f->goods = sync->plan.goods;
 	f->zeros = sync->plan.zeros;
 	f->lowered = sync->plan.lowered;
 	f->raised = sync->plan.raised;

@@ -16,6 +16,7 @@ enum sync_step { SYNC_FETCH, SYNC_UPSERT, SYNC_STOCK, SYNC_PUSH, SYNC_STEPS };
 struct sync_figures {
 	int64_t seen, mapped, unmapped, skipped;
 	int64_t changed, pushed, refused, unknown, planned;
+	int64_t goods; /* with changes: calls needed at least */
 	int64_t zeros, lowered, raised, fresh, vanished, bad_rows;
 	int64_t near, doubled, nulls, missing_components;
 	int64_t statements;
