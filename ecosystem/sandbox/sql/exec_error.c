@@ -118,11 +118,22 @@ static struct object *object_of(struct session *s, const char *list) {
 	return NULL;
 }
 
+/* "index 'it17_2n'": the one for rows with NULL */
+static struct object *null_index_of(struct session *s, const char *list, int *index) {
+	char table[100] = "";
+	if (sscanf(list, "index 'i%90[^_]_%dn'", table, index) != 2)
+		return NULL;
+	return object_of(s, table);
+}
+
 static void unique_error(struct session *s, const char *list, int line, struct sqlerror *out) {
-	struct object *o = object_of(s, list);
+	int id = 0;
+	struct object *o = null_index_of(s, list, &id);
+	if (!o)
+		o = object_of(s, list);
 	for (int i = 0; o && i < o->index_count; i++) {
 		const struct index *x = &o->indexes[i];
-		if (!x->unique || !same_columns(o, x, list))
+		if (!x->unique || (id ? x->id != id : !same_columns(o, x, list)))
 			continue;
 		if (x->constraint)
 			sqlerror_set(out, 2627, line, "Violation of %s constraint '%s'. Cannot insert duplicate key in object '%s.%s'.",

@@ -181,7 +181,7 @@ static int shift(struct tds_date *d, enum part part, int64_t number) {
 	case WEEK:
 	case ISO_WEEK:
 		number *= 7;
-		/* fall through */
+		__attribute__((fallthrough));
 	case DAY:
 	case DAYOFYEAR:
 	case WEEKDAY:

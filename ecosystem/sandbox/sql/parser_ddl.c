@@ -74,7 +74,7 @@ static struct stmt *alter_database(struct parser *p, struct stmt *s) {
 			database_option(p, &list);
 		while (parser_accept(p, ","));
 	}
-	s->columns = (const char **)list.at;
+	s->columns = parser_texts(p, &list);
 	s->column_count = list.count;
 	if (parser_accept(p, "WITH")) {
 		s->flag2 = parser_accept(p, "NO_WAIT");
@@ -112,7 +112,7 @@ static struct stmt *alter_drop(struct parser *p, struct stmt *s) {
 	do
 		vec_add(p->arena, &list, (void *)(uintptr_t)parser_ident(p));
 	while (parser_accept(p, ","));
-	s->columns = (const char **)list.at;
+	s->columns = parser_texts(p, &list);
 	s->column_count = list.count;
 	return s;
 }
@@ -150,7 +150,7 @@ static struct stmt *alter_triggers(struct parser *p, struct stmt *s) {
 			vec_add(p->arena, &list, (void *)(uintptr_t)parser_ident(p));
 		while (parser_accept(p, ","));
 	}
-	s->columns = (const char **)list.at;
+	s->columns = parser_texts(p, &list);
 	s->column_count = list.count;
 	return s;
 }
@@ -387,7 +387,7 @@ struct stmt *parser_grant(struct parser *p) {
 	do
 		vec_add(p->arena, &permissions, (void *)(uintptr_t)permission(p));
 	while (parser_accept(p, ","));
-	s->columns = (const char **)permissions.at;
+	s->columns = parser_texts(p, &permissions);
 	s->column_count = permissions.count;
 	if (parser_accept(p, "ON")) {
 		s->text2 = "OBJECT";

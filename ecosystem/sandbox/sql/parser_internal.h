@@ -52,6 +52,8 @@ struct expr ***parser_rows(struct parser *p, int *count);
 
 /* Copies the items of a list into one array. */
 void *parser_flatten(struct parser *p, const struct vec *list, size_t size);
+/* A list of texts as an array of them. */
+const char **parser_texts(struct parser *p, const struct vec *list);
 const char *parser_upper(struct parser *p, const char *text);
 /* The batch's text from token `first` up to the last one read. */
 const char *parser_text_since(struct parser *p, int first);

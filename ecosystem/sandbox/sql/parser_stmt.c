@@ -14,6 +14,13 @@ struct stmt *parser_stmt_new(struct parser *p, enum stmt_kind kind) {
 	return s;
 }
 
+const char **parser_texts(struct parser *p, const struct vec *list) {
+	const char **out = arena_alloc(p->arena, sizeof *out * (size_t)(list->count + 1));
+	for (int i = 0; i < list->count; i++)
+		out[i] = list->at[i];
+	return out;
+}
+
 const char *parser_upper(struct parser *p, const char *text) {
 	char *upper = arena_dup(p->arena, text, strlen(text));
 	for (char *c = upper; *c; c++)
@@ -128,7 +135,7 @@ struct stmt *parser_set(struct parser *p) {
 			vec_add(p->arena, &list, (void *)(uintptr_t)parser_upper(p, parser_word(p)));
 		while (parser_accept(p, ","));
 	}
-	s->columns = (const char **)list.at;
+	s->columns = parser_texts(p, &list);
 	s->column_count = list.count;
 	s->text = list.at[0];
 	if (s->text2)

@@ -24,7 +24,7 @@ static void key_columns(struct parser *p, struct constraint_def *c) {
 			desc[list.count - 1] = parser_accept(p, "DESC");
 	} while (parser_accept(p, ","));
 	parser_expect(p, ")");
-	c->columns = (const char **)list.at;
+	c->columns = parser_texts(p, &list);
 	c->column_count = list.count;
 	c->desc = desc;
 }
