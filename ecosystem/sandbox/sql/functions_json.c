@@ -119,8 +119,8 @@ static int split_best(sqlite3_vtab *base, sqlite3_index_info *info) {
 		info->aConstraintUsage[i].omit = 1;
 		found++;
 	}
-	info->estimatedCost = 1;
-	info->estimatedRows = 10;
+	info->estimatedCost = 10000;
+	info->estimatedRows = 100;
 	return found == 2 ? SQLITE_OK : SQLITE_CONSTRAINT;
 }
 

@@ -66,7 +66,7 @@ static int disconnect_module(sqlite3_vtab *base) {
 	return SQLITE_OK;
 }
 
-/* All three arguments, or the plan is impossible. Cheap, so that it becomes the outer loop. */
+/* All three arguments, or the plan is impossible. Dear to read again, so that it becomes the outer loop. */
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
 	int at[ARGUMENTS] = { -1, -1, -1 };
 	(void)base;
@@ -84,8 +84,8 @@ static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
 		info->aConstraintUsage[at[a]].argvIndex = a + 1;
 		info->aConstraintUsage[at[a]].omit = 1;
 	}
-	info->estimatedCost = 1;
-	info->estimatedRows = 10;
+	info->estimatedCost = 100000;
+	info->estimatedRows = 1000;
 	return SQLITE_OK;
 }
 

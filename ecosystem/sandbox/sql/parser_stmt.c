@@ -324,7 +324,7 @@ static struct stmt *raiserror(struct parser *p) {
 	return s;
 }
 
-static struct stmt *throw(struct parser *p) {
+static struct stmt *throw_statement(struct parser *p) {
 	struct stmt *s = parser_stmt_new(p, S_THROW);
 	p->at++;
 	const struct token *t = parser_peek(p, 0);
@@ -445,7 +445,7 @@ static struct stmt *flow(struct parser *p) {
 	if (parser_is(p, "RAISERROR"))
 		return raiserror(p);
 	if (parser_is(p, "THROW"))
-		return throw(p);
+		return throw_statement(p);
 	if (parser_is(p, "COMMIT"))
 		return end_transaction(p, S_COMMIT);
 	if (parser_is(p, "ROLLBACK"))

@@ -150,7 +150,7 @@ static const char *ranked(struct tr *tr, const struct expr *e, struct xtype *typ
 	const char *list = "";
 	char lower[20];
 	size_t n = 0;
-	for (; e->text[n] && n < sizeof lower - 1; n++)
+	for (; n < sizeof lower - 1 && e->text[n]; n++)
 		lower[n] = (char)(e->text[n] >= 'A' && e->text[n] <= 'Z' ? e->text[n] + 32 : e->text[n]);
 	lower[n] = '\0';
 	*type = xtype_of(SQL_BIGINT, 0, 0, 0);

@@ -157,7 +157,7 @@ static void result_type(struct tr *tr, char code, const struct xtype *types, int
 static void wrong_count(struct tr *tr, const struct expr *e, int min, int max) {
 	char lower[64];
 	size_t n = 0;
-	for (; e->text[n] && n < sizeof lower - 1; n++)
+	for (; n < sizeof lower - 1 && e->text[n]; n++)
 		lower[n] = (char)tolower((unsigned char)e->text[n]);
 	lower[n] = '\0';
 	if (min == max)
@@ -286,7 +286,7 @@ static const char *numeric(struct tr *tr, const struct expr *e, struct xtype *ty
 	type->nullable = true;
 	char lower[20];
 	size_t n = 0;
-	for (; e->text[n] && n < sizeof lower - 1; n++)
+	for (; n < sizeof lower - 1 && e->text[n]; n++)
 		lower[n] = (char)tolower((unsigned char)e->text[n]);
 	lower[n] = '\0';
 	return arena_fmt(tr->arena, "t_%s(%d,%d,%d,%s%s)", lower, type->type, type->precision, type->scale, sql, more);

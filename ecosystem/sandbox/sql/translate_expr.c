@@ -68,7 +68,7 @@ static const char *variable(struct tr *tr, const struct expr *e, struct xtype *t
 	if (e->text[0] == '@' && e->text[1] == '@') {
 		char upper[130];
 		size_t n = 0;
-		for (; e->text[n] && n < sizeof upper - 1; n++)
+		for (; n < sizeof upper - 1 && e->text[n]; n++)
 			upper[n] = (char)toupper((unsigned char)e->text[n]);
 		upper[n] = '\0';
 		const struct tr_function *f = session_function(upper);

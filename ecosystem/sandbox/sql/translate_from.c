@@ -144,9 +144,10 @@ static struct tr_query *recursive_query(struct tr *tr, struct tr_cte *cte) {
 	if (tr_failed(tr))
 		return anchor;
 	rename_columns(tr, anchor, c->columns, c->column_count, c->name, c->select->line);
-	struct tr_cte self = { .cte = c, .outer = cte->outer, .within = cte->within, .columns = anchor->columns,
-			       .column_count = anchor->column_count, .recursive = arena_fmt(tr->arena, "r%d", ++tr->next) };
-	tr->ctes = &self;
+	struct tr_cte *self = arena_alloc(tr->arena, sizeof *self);
+	*self = (struct tr_cte){ .cte = c, .outer = cte->outer, .within = cte->within, .columns = anchor->columns,
+				 .column_count = anchor->column_count, .recursive = arena_fmt(tr->arena, "r%d", ++tr->next) };
+	tr->ctes = self;
 	for (int i = 0; i < anchor->column_count; i++)
 		anchor->columns[i].type.nullable = true;
 	struct tr_query *part = tr_select(tr, c->select->right, false);
@@ -158,15 +159,15 @@ static struct tr_query *recursive_query(struct tr *tr, struct tr_cte *cte) {
 		names = arena_fmt(tr->arena, "%s%sn%d", names, i ? "," : "", i + 1);
 	struct tr_query *q = arena_alloc(tr->arena, sizeof *q);
 	*q = *anchor;
-	q->with = arena_fmt(tr->arena, "WITH RECURSIVE %s(%s) AS (%s UNION ALL %s) ", self.recursive, names, tr_render(tr, anchor),
+	q->with = arena_fmt(tr->arena, "WITH RECURSIVE %s(%s) AS (%s UNION ALL %s) ", self->recursive, names, tr_render(tr, anchor),
 			    tr_render(tr, part));
 	q->head = "SELECT ";
-	q->tail = arena_fmt(tr->arena, " FROM %s", self.recursive);
+	q->tail = arena_fmt(tr->arena, " FROM %s", self->recursive);
 	q->order = "";
 	q->columns = arena_alloc(tr->arena, sizeof *q->columns * (size_t)q->column_count);
 	for (int i = 0; i < q->column_count; i++) {
 		q->columns[i] = anchor->columns[i];
-		q->columns[i].sql = arena_fmt(tr->arena, "%s.n%d", self.recursive, i + 1);
+		q->columns[i].sql = arena_fmt(tr->arena, "%s.n%d", self->recursive, i + 1);
 	}
 	q->single = false;
 	return q;
