@@ -431,7 +431,7 @@ static void too_many_zeros_stop_before_the_first_push(void **state)
 
 	NEED_WORLD();
 	stock_of(1, 100, 9);
-	run_to(QUICK, RUN_SUCCESS);
+	success(QUICK, "pushed");
 	before = edits(NULL);
 	stock_of(1, 100, 0);
 	ended = run_to(QUICK, RUN_FAILED);
@@ -483,7 +483,7 @@ static void the_gate_is_shut_in_mid_push(void **state)
 	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE known IS NULL AND active = 1"), 0);
 	gateway_order(&w, "/clear", "{}");
 	assert_true(world_gate(&w, GATE_STOCK));
-	run_to(QUICK, RUN_SUCCESS);
+	success(QUICK, "pushed");
 	assert_int_equal(edits(NULL) - before, 100);
 	assert_in_step();
 }
@@ -507,7 +507,7 @@ static void cancelled_in_mid_push(void **state)
 	assert_true(edits(NULL) - before < 100);
 	ended_release(&ended);
 	gateway_order(&w, "/clear", "{}");
-	run_to(QUICK, RUN_SUCCESS);
+	success(QUICK, "pushed");
 	assert_int_equal(edits(NULL) - before, 100);
 	assert_in_step();
 }
