@@ -118,7 +118,7 @@ class StackCase(unittest.TestCase):
     def database(cls, name=None):
         return contextlib.closing(pymssql.connect(server=cls.stack.sql_host, port=str(cls.stack.sql_port), user=cls.stack.user,
                                                   password=cls.stack.password, database=name or cls.stack.jtl, charset="UTF-8",
-                                                  tds_version="7.4", autocommit=True))
+                                                  tds_version="7.3", autocommit=True))
 
     @classmethod
     def rows(cls, statement, parameters=(), name=None):

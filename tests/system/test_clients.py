@@ -31,7 +31,7 @@ class Clients(unittest.TestCase):
     @classmethod
     def connect(cls, database="temu_test_clients", autocommit=True):
         return pymssql.connect(server=cls.stack.sql_host, port=str(cls.stack.sql_port), user=cls.stack.user, password=cls.stack.password,
-                               database=database, charset="UTF-8", tds_version="7.4", autocommit=autocommit, login_timeout=10)
+                               database=database, charset="UTF-8", tds_version="7.3", autocommit=autocommit, login_timeout=10)
 
     @classmethod
     def execute(cls, statement, parameters=(), database="temu_test_clients"):
