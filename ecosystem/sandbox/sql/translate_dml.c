@@ -1,7 +1,7 @@
 /* INSERT: columns and values, defaults, identity; UPDATE and DELETE have their own files. */
 #include "ecosystem/sandbox/sql/translate_internal.h"
 
-#include "ecosystem/sandbox/sql/collation.h"
+#include "common/buf.h"
 
 /* --- one row's columns --- */
 
@@ -147,16 +147,20 @@ static const char *cell(struct tr *tr, const struct object *o, int column, const
 }
 
 static const char *values(struct tr *tr, const struct stmt *s, const struct object *o, const int *columns, int count) {
-	const char *rows = "", *names = "";
+	const char *names = "";
+	struct buf rows;
+	buf_init(&rows, (size_t)1 << 28);
 	for (int r = 0; r < s->row_count && !tr_failed(tr); r++) {
 		struct row row = { "", "" };
 		for (int i = 0; i < count; i++)
 			add(tr, &row, o->columns[columns[i]].sql, cell(tr, o, columns[i], s->rows[r][i], s->line));
 		add_omitted(tr, o, columns, count, &row, s->line);
-		rows = arena_fmt(tr->arena, "%s%s(%s)", rows, r ? "," : "", row.values);
+		buf_addf(&rows, "%s(%s)", r ? "," : "", row.values);
 		names = row.columns;
 	}
-	return arena_fmt(tr->arena, "INSERT INTO %s(%s) VALUES%s", o->sql, names, rows);
+	const char *sql = arena_fmt(tr->arena, "INSERT INTO %s(%s) VALUES%s", o->sql, names, buf_text(&rows));
+	buf_release(&rows);
+	return sql;
 }
 
 static const char *default_values(struct tr *tr, const struct stmt *s, const struct object *o) {
