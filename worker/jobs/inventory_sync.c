@@ -178,13 +178,35 @@ static void add_figures(const struct sync *sync, struct buf *out)
 		json_add_int64(out, numbers[i].name, numbers[i].value);
 }
 
+#define RESULT_MAX 60000   /* below RUN_RESULT_MAX */
+#define NEAR_ROOM 40000    /* the list of near misses ends here; the figure counts them all */
+
+/* SKUs that JTL spells otherwise, for people to put right. */
+static void add_near_misses(const struct sync *sync, struct buf *out)
+{
+	json_array_open(out, "near_miss_list");
+	for (size_t i = 0; i < sync->list.count && out->len < NEAR_ROOM; i++) {
+		const struct listing *item = &sync->list.items[i];
+
+		if (!item->near)
+			continue;
+		json_object_open(out, NULL);
+		json_add_int64(out, "sku_id", item->sku_id);
+		json_add_string(out, "sku", item->sku);
+		json_add_string(out, "jtl_sku", item->near);
+		json_add_bool(out, "mapped", item->article.set);
+		json_object_close(out);
+	}
+	json_array_close(out);
+}
+
 static void set_result(struct sync *sync)
 {
 	struct temu_stats stats;
 	struct buf out;
 
 	temu_stats_get(sync->temu, &stats);
-	buf_init(&out, 16384);
+	buf_init(&out, RESULT_MAX);
 	json_object_open(&out, NULL);
 	json_add_string(&out, "mode", sync->full ? "full" : "quick");
 	json_add_bool(&out, "dry_run", sync->dry);
@@ -199,6 +221,7 @@ static void set_result(struct sync *sync)
 		if (sync->figures.duration_ms[i] >= 0)
 			json_add_int64(&out, step_names[i], sync->figures.duration_ms[i]);
 	json_object_close(&out);
+	add_near_misses(sync, &out);
 	json_object_close(&out);
 	if (!out.failed)
 		run_result_set(sync->run, buf_text(&out));

@@ -275,6 +275,75 @@ static void a_full_run_brings_every_case_into_step(void **state)
 	ended_release(&ended);
 }
 
+static void near_misses_are_listed(void **state)
+{
+	struct ended ended;
+	const struct json *list;
+	bool letters = false;
+
+	NEED_WORLD();
+	ended = run_to(QUICK, RUN_SUCCESS);
+	list = json_get(ended.result, "near_miss_list");
+	assert_int_equal(json_size(list), figure(&ended, "near_misses"));
+	for (const struct json *near = json_first(list); near; near = json_next(near))
+		letters = letters || (strcmp(json_get_string(near, "sku", ""), "CASE-LETTERS") == 0 &&
+		                      strcmp(json_get_string(near, "jtl_sku", ""), "Case-Letters") == 0);
+	assert_true(letters);
+	ended_release(&ended);
+}
+
+struct planned {
+	const char *sku;
+	int64_t to;
+};
+
+static bool take_planned(const struct item_record *item, void *arg)
+{
+	struct planned *planned = arg;
+
+	if (strcmp(item->sku, planned->sku) == 0)
+		planned->to = item->to;
+	return true;
+}
+
+/* What a dry run with this formula would set; -1 = no change. */
+static int64_t planned_with(const struct ended *ended, const char *sku)
+{
+	struct planned planned = { sku, -1 };
+	struct err err = ERR_INIT;
+
+	assert_int_equal(journal_items_list(w.journal, ended->record.id, ITEM_PLANNED, 0, 10000, take_planned, &planned, &err), 0);
+	return planned.to;
+}
+
+static void the_other_formulas(void **state)
+{
+	static const struct {
+		const char *sku;
+		int64_t jtl, capped;
+	} expected[] = {
+		{ "CASE-NEGATIVE-AVAILABLE", 0, 0 }, { "CASE-AVAILABLE-OVER-STOCK", 12, -1 }, { "CASE-LOCKED", 0, 0 },
+		{ "CASE-BUNDLE", -1, -1 }, { "CASE-BUNDLE-MISSING-ROW", 0, 0 }, { "CASE-BUNDLE-SERVICE", -1, -1 },
+		{ "CASE-DUPLICATE-ROW", 8, -1 }, { "CASE-FRACTION", -1, -1 }, { "CASE-OVERSELL", -1, -1 },
+	};
+
+	NEED_WORLD();
+	for (int formula = FORMULA_JTL; formula <= FORMULA_CAPPED; formula++) {
+		struct ended ended;
+
+		w.settings.shops[0].formula = formula;
+		ended = run_to("{\"mode\":\"quick\",\"dry_run\":true}", RUN_SUCCESS);
+		w.settings.shops[0].formula = FORMULA_REFERENCE;
+		for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+			int64_t want = formula == FORMULA_JTL ? expected[i].jtl : expected[i].capped;
+
+			if (planned_with(&ended, expected[i].sku) != want)
+				fail_msg("%s, formula %d: %" PRId64, expected[i].sku, formula, planned_with(&ended, expected[i].sku));
+		}
+		ended_release(&ended);
+	}
+}
+
 static void the_old_systems_tables_are_kept(void **state)
 {
 	NEED_WORLD();
@@ -657,6 +726,8 @@ int main(void)
 		TEST(a_dry_run_writes_nothing),
 		TEST(a_shut_gate_stores_the_plan),
 		TEST(a_full_run_brings_every_case_into_step),
+		TEST(near_misses_are_listed),
+		TEST(the_other_formulas),
 		TEST(the_old_systems_tables_are_kept),
 		TEST(nothing_changed_sends_nothing),
 		TEST(a_sold_out_article_is_set_to_zero_by_a_quick_run),
