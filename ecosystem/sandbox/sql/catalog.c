@@ -35,7 +35,7 @@ struct catalog {
 	struct retired {
 		struct arena arena;
 		struct retired *next;
-	} *retired;
+	} * retired;
 	int64_t version, temporary_version;
 	struct database *databases;
 	int database_count;
@@ -138,9 +138,7 @@ void catalog_refresh(struct catalog *c) {
 	load_databases(c);
 }
 
-int64_t catalog_version(const struct catalog *c) {
-	return c->version * 1000003 + c->temporary_version;
-}
+int64_t catalog_version(const struct catalog *c) { return c->version * 1000003 + c->temporary_version; }
 
 int catalog_changed(struct catalog *c) {
 	int64_t next = atomic_fetch_add(c->versions, 1) + 1;
@@ -177,13 +175,9 @@ const struct database *catalog_database(struct catalog *c, const char *name) {
 	return NULL;
 }
 
-const char *catalog_schema(const struct catalog *c) {
-	return c->schema;
-}
+const char *catalog_schema(const struct catalog *c) { return c->schema; }
 
-const char *catalog_server_collation(const struct catalog *c) {
-	return c->server_collation;
-}
+const char *catalog_server_collation(const struct catalog *c) { return c->server_collation; }
 
 int catalog_use(struct catalog *c, const char *name, const char *schema) {
 	const struct database *d = catalog_database(c, name);
@@ -194,9 +188,7 @@ int catalog_use(struct catalog *c, const char *name, const char *schema) {
 	return 0;
 }
 
-void catalog_switch(struct catalog *c, int database) {
-	c->current = database;
-}
+void catalog_switch(struct catalog *c, int database) { c->current = database; }
 
 /* --- objects --- */
 
@@ -219,8 +211,9 @@ static uint32_t key_hash(const char *key) {
 }
 
 static int64_t find_id(struct catalog *c, int database, const char *schema, const char *name, const char *types) {
-	sqlite3_stmt *stmt = stmts_take(c->stmts, "SELECT o.id FROM m_object o JOIN m_schema s ON s.id = o.schema WHERE o.db = ?1 "
-						  "AND s.name = ?2 AND o.name = ?3 AND instr(?4, o.type)");
+	sqlite3_stmt *stmt =
+		stmts_take(c->stmts, "SELECT o.id FROM m_object o JOIN m_schema s ON s.id = o.schema WHERE o.db = ?1 "
+				     "AND s.name = ?2 AND o.name = ?3 AND instr(?4, o.type)");
 	int64_t id = 0;
 	if (stmt) {
 		sqlite3_bind_int(stmt, 1, database);
@@ -250,8 +243,9 @@ struct object *catalog_by_id(struct catalog *c, int64_t id) {
 	for (struct cached *e = c->buckets[key_hash(key)]; e; e = e->next)
 		if (strcmp(e->key, key) == 0)
 			return e->object;
-	struct catalog_load load = { .arena = &c->arena, .stmts = c->stmts, .databases = c->databases,
-				     .database_count = c->database_count };
+	struct catalog_load load = {
+		.arena = &c->arena, .stmts = c->stmts, .databases = c->databases, .database_count = c->database_count
+	};
 	return remember(c, key, catalog_load_object(&load, id));
 }
 
@@ -272,22 +266,27 @@ static struct object *find(struct catalog *c, const struct database *d, const ch
 
 static int enter(struct catalog *c, const struct database *d, const struct name *n, struct sqlerror *error) {
 	if (d->offline || d->restoring)
-		return sqlerror_set(error, d->offline ? 942 : 927, n->line, d->offline ?
-				    "Database '%s' cannot be opened because it is offline." :
-				    "Database '%s' cannot be opened. It is in the middle of a restore.", d->name);
+		return sqlerror_set(error, d->offline ? 942 : 927, n->line,
+			d->offline ? "Database '%s' cannot be opened because it is offline."
+				   : "Database '%s' cannot be opened. It is in the middle of a restore.",
+			d->name);
 	if (d->id != c->current && c->access && !c->access(c->access_arg, d->id))
-		return sqlerror_set(error, 916, n->line, "The server principal is not able to access the database \"%s\" under the "
-				    "current security context.", d->name);
+		return sqlerror_set(error, 916, n->line,
+			"The server principal is not able to access the database \"%s\" under the "
+			"current security context.",
+			d->name);
 	return 0;
 }
 
 static struct object *look_up(struct catalog *c, const struct database *home, const char *home_schema, const struct name *n,
-			      const char *types, struct sqlerror *error) {
+	const char *types, struct sqlerror *error) {
 	const char *database = part(n, 2), *schema = part(n, 1), *name = part(n, 0);
 	const struct database *d = database[0] ? catalog_database(c, database) : home;
 	if (part(n, 3)[0]) {
-		sqlerror_set(error, 7202, n->line, "Could not find server '%.128s' in sys.servers. Verify that the correct server name "
-			     "was specified.", part(n, 3));
+		sqlerror_set(error, 7202, n->line,
+			"Could not find server '%.128s' in sys.servers. Verify that the correct server name "
+			"was specified.",
+			part(n, 3));
 		return NULL;
 	}
 	if (!d)
@@ -309,8 +308,8 @@ struct object *catalog_temporary(struct catalog *c, const char *name) {
 	return NULL;
 }
 
-static struct object *resolve(struct catalog *c, const struct database *home, const char *home_schema, const struct name *n,
-			      struct sqlerror *error) {
+static struct object *resolve(
+	struct catalog *c, const struct database *home, const char *home_schema, const struct name *n, struct sqlerror *error) {
 	const char *name = part(n, 0);
 	struct object *object;
 	if (name[0] == '@' && n->count == 1) {
@@ -332,7 +331,8 @@ struct object *catalog_object(struct catalog *c, const struct name *name, struct
 	return resolve(c, catalog_current(c), c->schema, name, error);
 }
 
-struct object *catalog_object_from(struct catalog *c, const struct object *from, const struct name *name, struct sqlerror *error) {
+struct object *catalog_object_from(
+	struct catalog *c, const struct object *from, const struct name *name, struct sqlerror *error) {
 	return resolve(c, from->database, from->schema, name, error);
 }
 
@@ -342,13 +342,15 @@ struct object *catalog_module(struct catalog *c, const struct name *name, enum o
 	return look_up(c, catalog_current(c), c->schema, name, types, &ignored);
 }
 
-int catalog_place(struct catalog *c, const struct name *name, const struct database **database, int64_t *schema,
-		  struct sqlerror *error) {
+int catalog_place(
+	struct catalog *c, const struct name *name, const struct database **database, int64_t *schema, struct sqlerror *error) {
 	const char *d = part(name, 2), *s = part(name, 1);
 	*database = d[0] ? catalog_database(c, d) : catalog_current(c);
 	if (!*database)
-		return sqlerror_set(error, 911, name->line, "Database '%.128s' does not exist. Make sure that the name is entered "
-				    "correctly.", d);
+		return sqlerror_set(error, 911, name->line,
+			"Database '%.128s' does not exist. Make sure that the name is entered "
+			"correctly.",
+			d);
 	if (enter(c, *database, name, error) < 0)
 		return -1;
 	if (!s[0])
@@ -363,8 +365,10 @@ int catalog_place(struct catalog *c, const struct name *name, const struct datab
 	}
 	stmts_put(c->stmts, stmt);
 	if (!*schema)
-		return sqlerror_set(error, 2760, name->line, "The specified schema name \"%.128s\" either does not exist or you do not "
-				    "have permission to use it.", s);
+		return sqlerror_set(error, 2760, name->line,
+			"The specified schema name \"%.128s\" either does not exist or you do not "
+			"have permission to use it.",
+			s);
 	return 0;
 }
 
@@ -380,9 +384,7 @@ int catalog_column(const struct object *object, const char *name) {
 
 /* --- temporary objects --- */
 
-void catalog_set_scope(struct catalog *c, const void *scope) {
-	c->scope = scope;
-}
+void catalog_set_scope(struct catalog *c, const void *scope) { c->scope = scope; }
 
 struct object *catalog_add_temporary(struct catalog *c, const struct object *object, struct arena *arena, const void *scope) {
 	struct temporary *t = arena_alloc(arena, sizeof *t);
@@ -411,7 +413,8 @@ void catalog_remove_temporary(struct catalog *c, const struct object *object) {
 		}
 }
 
-void catalog_drop_temporary(struct catalog *c, const void *scope, bool tables, void (*drop)(void *arg, const char *sql), void *arg) {
+void catalog_drop_temporary(
+	struct catalog *c, const void *scope, bool tables, void (*drop)(void *arg, const char *sql), void *arg) {
 	struct temporary *next;
 	for (struct temporary *t = c->temporaries; t; t = next) {
 		next = t->next;

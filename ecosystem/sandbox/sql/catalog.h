@@ -26,7 +26,7 @@ struct database {
 struct column {
 	const char *name;
 	const char *sql; /* SQLite's name, needs no quotes */
-	int id;          /* column_id; dropped ones leave gaps */
+	int id;		 /* column_id; dropped ones leave gaps */
 	struct type_spec type;
 	const char *collation; /* char kinds; NULL for others */
 	bool nullable, identity;
@@ -43,8 +43,8 @@ struct key_column {
 
 struct index {
 	const char *name;
-	int id;          /* index_id, the clustered one is 1 */
-	int64_t object;  /* of the constraint, 0 = plain index */
+	int id;		/* index_id, the clustered one is 1 */
+	int64_t object; /* of the constraint, 0 = plain index */
 	bool unique, primary, constraint, clustered;
 	const char *filter_text;
 	struct expr *filter;
@@ -69,8 +69,8 @@ struct object {
 	struct index *indexes;
 	int index_count;
 	bool insert_trigger, update_trigger, delete_trigger; /* 334: OUTPUT needs INTO */
-	const char *text;     /* source of a view, procedure or trigger */
-	struct select *view;  /* O_VIEW: its query, names to be resolved in .database and .schema */
+	const char *text;				     /* source of a view, procedure or trigger */
+	struct select *view;	   /* O_VIEW: its query, names to be resolved in .database and .schema */
 	const char **view_columns; /* the written list, NULL = the query's own names */
 	int view_column_count;
 	struct object *parent; /* trigger: its table */
@@ -85,15 +85,15 @@ const char *catalog_server_collation(const struct catalog *catalog);
 /* A table, view, system view, #table or @table. NULL with 208, 911, 916, 942, 7202 or 1087 (unknown @table). */
 struct object *catalog_object(struct catalog *catalog, const struct name *name, struct sqlerror *error) MUSTCHECK;
 /* The same from inside an object (a view's query): names without a database are looked up in `from`'s. */
-struct object *catalog_object_from(struct catalog *catalog, const struct object *from, const struct name *name,
-                                   struct sqlerror *error) MUSTCHECK;
+struct object *catalog_object_from(
+	struct catalog *catalog, const struct object *from, const struct name *name, struct sqlerror *error) MUSTCHECK;
 /* A procedure ('P') or trigger ('T'), NULL when there is none. */
 struct object *catalog_module(struct catalog *catalog, const struct name *name, enum object_kind kind) MUSTCHECK;
 /* By object_id; NULL = none. */
 struct object *catalog_by_id(struct catalog *catalog, int64_t id);
 /* Database and schema that a name in a CREATE means. -1 with 911, 2760. */
 int catalog_place(struct catalog *catalog, const struct name *name, const struct database **database, int64_t *schema,
-                  struct sqlerror *error) MUSTCHECK;
+	struct sqlerror *error) MUSTCHECK;
 const struct database *catalog_database_by_id(struct catalog *catalog, int id);
 /* Index into object->columns, or -1. */
 int catalog_column(const struct object *object, const char *name);
@@ -125,11 +125,13 @@ void catalog_switch(struct catalog *catalog, int database);
 /* The owner of the @tables that are visible. */
 void catalog_set_scope(struct catalog *catalog, const void *scope);
 /* Takes over an object built in its own arena; arena is moved. */
-struct object *catalog_add_temporary(struct catalog *catalog, const struct object *object, struct arena *arena, const void *scope);
+struct object *catalog_add_temporary(
+	struct catalog *catalog, const struct object *object, struct arena *arena, const void *scope);
 struct object *catalog_temporary(struct catalog *catalog, const char *name);
 struct arena *catalog_temporary_arena(struct catalog *catalog, const struct object *object);
 /* All of a scope (procedure, batch); their SQLite names are given to `drop`. tables: #tables too. */
-void catalog_drop_temporary(struct catalog *catalog, const void *scope, bool tables, void (*drop)(void *arg, const char *sql), void *arg);
+void catalog_drop_temporary(
+	struct catalog *catalog, const void *scope, bool tables, void (*drop)(void *arg, const char *sql), void *arg);
 void catalog_remove_temporary(struct catalog *catalog, const struct object *object);
 /* Each one, newest first; NULL ends. */
 struct object *catalog_each_temporary(struct catalog *catalog, int i);

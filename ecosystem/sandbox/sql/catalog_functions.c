@@ -7,7 +7,11 @@
 #include <strings.h>
 
 #define CALL(name) static void name(sqlite3_context *c, int n, sqlite3_value **v)
-#define SESSION struct session *s = sqlite3_user_data(c); (void)n; (void)v; (void)s
+#define SESSION                                                                                                                  \
+	struct session *s = sqlite3_user_data(c);                                                                                \
+	(void)n;                                                                                                                 \
+	(void)v;                                                                                                                 \
+	(void)s
 
 /* --- names --- */
 
@@ -59,8 +63,9 @@ struct object *object_by_id(struct session *s, int64_t id) {
 }
 
 static int64_t stored_object(struct session *s, int database, const char *schema, const char *name, char *type, size_t size) {
-	sqlite3_stmt *stmt = stmts_take(s->stmts, "SELECT o.id, o.type FROM m_object o JOIN m_schema s ON s.id = o.schema WHERE o.db = ?1 AND "
-						  "s.name = ?2 AND o.name = ?3");
+	sqlite3_stmt *stmt =
+		stmts_take(s->stmts, "SELECT o.id, o.type FROM m_object o JOIN m_schema s ON s.id = o.schema WHERE o.db = ?1 AND "
+				     "s.name = ?2 AND o.name = ?3");
 	int64_t id = 0;
 	if (stmt) {
 		sqlite3_bind_int(stmt, 1, database);
@@ -87,7 +92,8 @@ int64_t find_object(struct session *s, const char *text, char *type, size_t size
 		snprintf(type, size, "U");
 		return o->id;
 	}
-	const char *db = name.count >= 3 ? name.part[name.count - 3] : "", *schema = name.count >= 2 ? name.part[name.count - 2] : "";
+	const char *db = name.count >= 3 ? name.part[name.count - 3] : "",
+		   *schema = name.count >= 2 ? name.part[name.count - 2] : "";
 	const struct database *d = db[0] ? catalog_database(s->catalog, db) : catalog_current(s->catalog);
 	if (!d || d->offline || d->restoring || security_user(s, d->id, NULL, 0, NULL) < 0)
 		return 0;
@@ -147,15 +153,21 @@ CALL(object_name) {
 
 CALL(object_schema_name) {
 	SESSION;
-	text_of(c, s, "SELECT s.name FROM m_object o JOIN m_schema s ON s.id = o.schema WHERE o.id = ?1", sqlite3_value_int64(v[0]), 0);
+	text_of(c, s, "SELECT s.name FROM m_object o JOIN m_schema s ON s.id = o.schema WHERE o.id = ?1",
+		sqlite3_value_int64(v[0]), 0);
 }
 
-CALL(object_definition) { SESSION; text_of(c, s, "SELECT text FROM m_object WHERE id = ?1", sqlite3_value_int64(v[0]), 0); }
+CALL(object_definition) {
+	SESSION;
+	text_of(c, s, "SELECT text FROM m_object WHERE id = ?1", sqlite3_value_int64(v[0]), 0);
+}
 
 CALL(db_name) {
 	SESSION;
-	const struct database *d = n && sqlite3_value_type(v[0]) != SQLITE_NULL ?
-		catalog_database_by_id(s->catalog, sqlite3_value_int(v[0])) : n ? NULL : catalog_current(s->catalog);
+	const struct database *d = n && sqlite3_value_type(v[0]) != SQLITE_NULL
+					   ? catalog_database_by_id(s->catalog, sqlite3_value_int(v[0]))
+				   : n ? NULL
+				       : catalog_current(s->catalog);
 	result_text(c, d ? d->name : NULL);
 }
 
@@ -172,14 +184,16 @@ CALL(schema_name) {
 	if (!n)
 		result_text(c, catalog_schema(s->catalog));
 	else
-		text_of(c, s, "SELECT name FROM m_schema WHERE number = ?1 AND db = ?2", sqlite3_value_int64(v[0]), catalog_current(s->catalog)->id);
+		text_of(c, s, "SELECT name FROM m_schema WHERE number = ?1 AND db = ?2", sqlite3_value_int64(v[0]),
+			catalog_current(s->catalog)->id);
 }
 
 CALL(schema_id) {
 	SESSION;
 	const char *name = n ? argument_text(n, v, 0) : catalog_schema(s->catalog);
 	int64_t id = name ? exec_int(s, 0, "SELECT number FROM m_schema WHERE name = ?1 AND db = ?2", "si", name,
-				     (int64_t)catalog_current(s->catalog)->id) : 0;
+				    (int64_t)catalog_current(s->catalog)->id)
+			  : 0;
 	if (id)
 		sqlite3_result_int64(c, id);
 }
@@ -307,7 +321,8 @@ CALL(user_name) {
 	SESSION;
 	char name[129];
 	if (n && sqlite3_value_type(v[0]) != SQLITE_NULL)
-		text_of(c, s, "SELECT name FROM m_principal WHERE id = ?1 AND db = ?2", sqlite3_value_int64(v[0]), catalog_current(s->catalog)->id);
+		text_of(c, s, "SELECT name FROM m_principal WHERE id = ?1 AND db = ?2", sqlite3_value_int64(v[0]),
+			catalog_current(s->catalog)->id);
 	else if (security_user(s, catalog_current(s->catalog)->id, name, sizeof name, NULL) == 0)
 		result_text(c, name);
 }
@@ -320,7 +335,7 @@ CALL(user_id) {
 		id = security_user(s, catalog_current(s->catalog)->id, NULL, 0, &id) == 0 ? id : -1;
 	else if (name)
 		id = (int)exec_int(s, -1, "SELECT id FROM m_principal WHERE name = ?1 AND db = ?2", "si", name,
-				   (int64_t)catalog_current(s->catalog)->id);
+			(int64_t)catalog_current(s->catalog)->id);
 	if (id >= 0)
 		sqlite3_result_int(c, id);
 }
@@ -328,7 +343,8 @@ CALL(user_id) {
 CALL(is_srvrolemember) {
 	SESSION;
 	const char *role = argument_text(n, v, 0), *login = argument_text(n, v, 1);
-	static const char *const roles[] = { "serveradmin", "securityadmin", "processadmin", "setupadmin", "bulkadmin", "diskadmin", "dbcreator" };
+	static const char *const roles[] = { "serveradmin", "securityadmin", "processadmin", "setupadmin", "bulkadmin",
+		"diskadmin", "dbcreator" };
 	bool admin = exec_int(s, 0, "SELECT admin FROM m_login WHERE name = ?1", "s", login ? login : s->login) != 0;
 	if (!role)
 		return;
@@ -345,7 +361,8 @@ CALL(is_member) {
 	SESSION;
 	const char *role = argument_text(n, v, 0);
 	int database = catalog_current(s->catalog)->id;
-	if (role && exec_int(s, 0, "SELECT count(*) FROM m_principal WHERE db = ?1 AND name = ?2 AND type = 'R'", "is", (int64_t)database, role))
+	if (role && exec_int(s, 0, "SELECT count(*) FROM m_principal WHERE db = ?1 AND name = ?2 AND type = 'R'", "is",
+			    (int64_t)database, role))
 		sqlite3_result_int(c, security_is_member(s, database, role));
 }
 
@@ -374,7 +391,8 @@ CALL(has_perms_by_name) {
 			return;
 		schema = exec_int(s, 0, "SELECT schema FROM m_object WHERE id = ?1", "i", object);
 	} else if (class && strcasecmp(class, "SCHEMA") == 0) {
-		schema = exec_int(s, 0, "SELECT id FROM m_schema WHERE db = ?1 AND name = ?2", "is", (int64_t)database, securable ? securable : "");
+		schema = exec_int(s, 0, "SELECT id FROM m_schema WHERE db = ?1 AND name = ?2", "is", (int64_t)database,
+			securable ? securable : "");
 		if (!schema)
 			return;
 	} else if (class && strcasecmp(class, "DATABASE") == 0) {
@@ -395,8 +413,9 @@ const struct session_function catalog_functions[] = {
 	{ { "OBJECT_ID", "s_object_id", "s?s", INT_TYPE }, object_id },
 	{ { "OBJECT_NAME", "s_object_name", "i?i", NAME_TYPE }, object_name },
 	{ { "OBJECT_SCHEMA_NAME", "s_object_schema_name", "i?i", NAME_TYPE }, object_schema_name },
-	{ { "OBJECT_DEFINITION", "s_object_definition", "i", { .type = SQL_NVARCHAR, .length = SQL_MAX_LENGTH, .nullable = true } },
-	  object_definition },
+	{ { "OBJECT_DEFINITION", "s_object_definition", "i",
+		  { .type = SQL_NVARCHAR, .length = SQL_MAX_LENGTH, .nullable = true } },
+		object_definition },
 	{ { "DB_NAME", "s_db_name", "?i", NAME_TYPE }, db_name },
 	{ { "DB_ID", "s_db_id", "?s", SMALLINT_TYPE }, db_id },
 	{ { "SCHEMA_NAME", "s_schema_name", "?i", NAME_TYPE }, schema_name },

@@ -32,8 +32,10 @@ static void column(struct catalog_load *l, sqlite3_stmt *stmt, struct column *c)
 	c->id = sqlite3_column_int(stmt, 0);
 	c->sql = arena_fmt(l->arena, "c%d", c->id);
 	c->name = text_at(l, stmt, 1);
-	c->type = (struct type_spec){ .type = (enum sql_type)sqlite3_column_int(stmt, 2), .length = sqlite3_column_int(stmt, 3),
-				      .precision = (uint8_t)sqlite3_column_int(stmt, 4), .scale = (uint8_t)sqlite3_column_int(stmt, 5) };
+	c->type = (struct type_spec){ .type = (enum sql_type)sqlite3_column_int(stmt, 2),
+		.length = sqlite3_column_int(stmt, 3),
+		.precision = (uint8_t)sqlite3_column_int(stmt, 4),
+		.scale = (uint8_t)sqlite3_column_int(stmt, 5) };
 	c->collation = text_at(l, stmt, 6);
 	c->nullable = sqlite3_column_int(stmt, 7) != 0;
 	c->identity = sqlite3_column_int(stmt, 8) != 0;
@@ -48,9 +50,11 @@ static void column(struct catalog_load *l, sqlite3_stmt *stmt, struct column *c)
 
 static void load_columns(struct catalog_load *l, struct object *o) {
 	int n = count(l, "SELECT count(*) FROM m_column WHERE object = ?1", o->id);
-	sqlite3_stmt *stmt = rows(l, "SELECT c.id, c.name, c.type, c.length, c.prec, c.scale, c.collation, c.nullable, c.ident, c.seed, "
-				     "c.step, c.def_text, d.name, c.computed FROM m_column c LEFT JOIN m_object d ON d.id = c.def_object "
-				     "WHERE c.object = ?1 ORDER BY c.id", o->id);
+	sqlite3_stmt *stmt = rows(l,
+		"SELECT c.id, c.name, c.type, c.length, c.prec, c.scale, c.collation, c.nullable, c.ident, c.seed, "
+		"c.step, c.def_text, d.name, c.computed FROM m_column c LEFT JOIN m_object d ON d.id = c.def_object "
+		"WHERE c.object = ?1 ORDER BY c.id",
+		o->id);
 	o->columns = arena_alloc(l->arena, sizeof *o->columns * (size_t)(n ? n : 1));
 	while (stmt && o->column_count < n && sqlite3_step(stmt) == SQLITE_ROW) {
 		struct column *c = &o->columns[o->column_count++];
@@ -71,8 +75,10 @@ static int column_by_id(const struct object *o, int id) {
 }
 
 static void load_index_columns(struct catalog_load *l, const struct object *o, struct index *index) {
-	sqlite3_stmt *stmt = rows(l, "SELECT column, descending, included FROM m_index_column WHERE object = ?1 AND idx = ?2 "
-				     "ORDER BY included, ordinal", o->id);
+	sqlite3_stmt *stmt = rows(l,
+		"SELECT column, descending, included FROM m_index_column WHERE object = ?1 AND idx = ?2 "
+		"ORDER BY included, ordinal",
+		o->id);
 	index->columns = arena_alloc(l->arena, sizeof *index->columns * (size_t)(o->column_count + 1));
 	if (stmt)
 		sqlite3_bind_int(stmt, 2, index->id);
@@ -87,8 +93,10 @@ static void load_index_columns(struct catalog_load *l, const struct object *o, s
 
 static void load_indexes(struct catalog_load *l, struct object *o) {
 	int n = count(l, "SELECT count(*) FROM m_index WHERE object = ?1", o->id);
-	sqlite3_stmt *stmt = rows(l, "SELECT id, name, uniq, prim, constr, clustered, filter, constr_object FROM m_index "
-				     "WHERE object = ?1 ORDER BY id", o->id);
+	sqlite3_stmt *stmt = rows(l,
+		"SELECT id, name, uniq, prim, constr, clustered, filter, constr_object FROM m_index "
+		"WHERE object = ?1 ORDER BY id",
+		o->id);
 	o->indexes = arena_alloc(l->arena, sizeof *o->indexes * (size_t)(n ? n : 1));
 	while (stmt && o->index_count < n && sqlite3_step(stmt) == SQLITE_ROW) {
 		struct index *x = &o->indexes[o->index_count++];
@@ -129,8 +137,10 @@ static void load_view(struct catalog_load *l, struct object *o) {
 }
 
 struct object *catalog_load_object(struct catalog_load *l, int64_t id) {
-	sqlite3_stmt *stmt = rows(l, "SELECT o.id, o.name, s.name, o.type, o.text, o.db FROM m_object o JOIN m_schema s ON s.id = o.schema "
-				     "WHERE o.id = ?1 AND o.type IN ('U', 'V', 'P', 'T')", id);
+	sqlite3_stmt *stmt = rows(l,
+		"SELECT o.id, o.name, s.name, o.type, o.text, o.db FROM m_object o JOIN m_schema s ON s.id = o.schema "
+		"WHERE o.id = ?1 AND o.type IN ('U', 'V', 'P', 'T')",
+		id);
 	struct object *o = NULL;
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW) {
 		o = arena_alloc(l->arena, sizeof *o);
@@ -162,21 +172,26 @@ struct object *catalog_load_object(struct catalog_load *l, int64_t id) {
 
 static const char tables[] =
 	"CREATE TABLE IF NOT EXISTS m_meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS m_database(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, collation TEXT, compat INT, "
+	"CREATE TABLE IF NOT EXISTS m_database(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, collation TEXT, compat "
+	"INT, "
 	"snapshot INT, state INT, single INT, created TEXT, allow_snapshot INT DEFAULT 0, single_owner INT DEFAULT 0);"
-	"CREATE TABLE IF NOT EXISTS m_schema(id INTEGER PRIMARY KEY, db INT, name TEXT COLLATE NOCASE, number INT, UNIQUE(db, name));"
+	"CREATE TABLE IF NOT EXISTS m_schema(id INTEGER PRIMARY KEY, db INT, name TEXT COLLATE NOCASE, number INT, UNIQUE(db, "
+	"name));"
 	"CREATE TABLE IF NOT EXISTS m_object(id INTEGER PRIMARY KEY AUTOINCREMENT, db INT, schema INT, name TEXT COLLATE NOCASE, "
 	"type TEXT, parent INT DEFAULT 0, text TEXT, events TEXT, disabled INT DEFAULT 0, created TEXT, modified TEXT, "
 	"UNIQUE(db, schema, name));"
 	"CREATE INDEX IF NOT EXISTS m_object_parent ON m_object(parent);"
-	"CREATE TABLE IF NOT EXISTS m_column(object INT, id INT, name TEXT COLLATE NOCASE, type INT, length INT, prec INT, scale INT, "
+	"CREATE TABLE IF NOT EXISTS m_column(object INT, id INT, name TEXT COLLATE NOCASE, type INT, length INT, prec INT, scale "
+	"INT, "
 	"collation TEXT, nullable INT, ident INT, seed INT, step INT, def_text TEXT, def_object INT, computed TEXT, "
 	"PRIMARY KEY(object, id)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS m_index(object INT, id INT, name TEXT COLLATE NOCASE, uniq INT, prim INT, constr INT, clustered INT, "
+	"CREATE TABLE IF NOT EXISTS m_index(object INT, id INT, name TEXT COLLATE NOCASE, uniq INT, prim INT, constr INT, "
+	"clustered INT, "
 	"filter TEXT, constr_object INT, PRIMARY KEY(object, id)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS m_index_column(object INT, idx INT, ordinal INT, column INT, descending INT, included INT, "
 	"PRIMARY KEY(object, idx, ordinal)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS m_fkey(id INTEGER PRIMARY KEY, object INT, ref INT, columns TEXT, ref_columns TEXT, on_delete INT, "
+	"CREATE TABLE IF NOT EXISTS m_fkey(id INTEGER PRIMARY KEY, object INT, ref INT, columns TEXT, ref_columns TEXT, "
+	"on_delete INT, "
 	"on_update INT);"
 	"CREATE TABLE IF NOT EXISTS m_login(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, salt BLOB, hash BLOB, "
 	"default_db TEXT, admin INT, disabled INT, created TEXT);"
@@ -186,7 +201,8 @@ static const char tables[] =
 	"CREATE TABLE IF NOT EXISTS m_permission(db INT, class TEXT, major INT, grantee INT, permission TEXT, state TEXT, "
 	"PRIMARY KEY(db, class, major, grantee, permission)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS m_counter(object INTEGER PRIMARY KEY, last INT);"
-	"INSERT OR IGNORE INTO sqlite_sequence(name, seq) SELECT 'm_object', 245575912 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence);"
+	"INSERT OR IGNORE INTO sqlite_sequence(name, seq) SELECT 'm_object', 245575912 WHERE NOT EXISTS (SELECT 1 FROM "
+	"sqlite_sequence);"
 	"INSERT OR IGNORE INTO m_meta VALUES('version', 1);";
 
 int catalog_prepare(sqlite3 *db, const char *collation, struct err *err) {

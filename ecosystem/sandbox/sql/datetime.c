@@ -9,14 +9,12 @@
 
 #define SECOND INT64_C(10000000)
 
-static const char *const months[] = { "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-				      "November", "December" };
+static const char *const months[] = { "January", "February", "March", "April", "May", "June", "July", "August", "September",
+	"October", "November", "December" };
 
 /* --- calendar --- */
 
-static bool leap(int y) {
-	return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-}
+static bool leap(int y) { return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0; }
 
 static int month_days(int y, int m) {
 	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
@@ -56,7 +54,7 @@ void datetime_civil(int32_t days, int *year, int *month, int *day) {
 struct reader {
 	const char *p, *end;
 	char order;
-	bool strict_iso; /* YYYY-MM-DD is year, month, day whatever the order is */
+	bool strict_iso;			    /* YYYY-MM-DD is year, month, day whatever the order is */
 	int parts[3], widths[3], count, month_word; /* month_word: 1.. when a name was read */
 	bool date, time;
 	int64_t ticks;
@@ -95,7 +93,7 @@ static bool meridiem(struct reader *r, int *hour) {
 	bool pm;
 	blanks(r);
 	if (r->end - r->p < 2 || (tolower((unsigned char)r->p[0]) != 'a' && tolower((unsigned char)r->p[0]) != 'p') ||
-	    tolower((unsigned char)r->p[1]) != 'm')
+		tolower((unsigned char)r->p[1]) != 'm')
 		return true;
 	pm = tolower((unsigned char)r->p[0]) == 'p';
 	r->p += 2;
@@ -254,7 +252,8 @@ static bool date_or_time(struct reader *r, enum sql_type to) {
 		return compact_date(r, value, width);
 	const char *after = r->p;
 	blanks(r);
-	if (width <= 2 && r->end - r->p >= 2 && strchr("aApP", *r->p) && tolower((unsigned char)r->p[1]) == 'm' && r->p + 2 == r->end)
+	if (width <= 2 && r->end - r->p >= 2 && strchr("aApP", *r->p) && tolower((unsigned char)r->p[1]) == 'm' &&
+		r->p + 2 == r->end)
 		return time_rest(r, to, value);
 	if (r->p < r->end && (isalpha((unsigned char)*r->p) || *r->p == '-')) {
 		r->p = start;
@@ -303,12 +302,15 @@ static enum datetime_status assemble(const struct reader *r, struct tds_date *ou
 	int year = r->parts[at[which][0]];
 	if (r->count == 3 && r->widths[at[which][0]] && r->widths[at[which][0]] <= 2)
 		year += year < 50 ? 2000 : 1900;
-	return datetime_days(year, r->parts[at[which][1]], r->parts[at[which][2]], &out->days) == 0 ? DATETIME_OK : DATETIME_RANGE;
+	return datetime_days(year, r->parts[at[which][1]], r->parts[at[which][2]], &out->days) == 0 ? DATETIME_OK
+												    : DATETIME_RANGE;
 }
 
 enum datetime_status datetime_parse(const char *text, size_t len, enum sql_type to, char order, int style, struct tds_date *out) {
-	struct reader r = { .p = text, .end = text + len, .order = style_order(order, style),
-			    .strict_iso = to == SQL_DATE || to == SQL_DATETIME2 || to == SQL_DATETIMEOFFSET || to == SQL_TIME };
+	struct reader r = { .p = text,
+		.end = text + len,
+		.order = style_order(order, style),
+		.strict_iso = to == SQL_DATE || to == SQL_DATETIME2 || to == SQL_DATETIMEOFFSET || to == SQL_TIME };
 	while (r.end > r.p && r.end[-1] == ' ')
 		r.end--;
 	blanks(&r);
@@ -332,7 +334,8 @@ enum datetime_status datetime_parse(const char *text, size_t len, enum sql_type 
 	blanks(&r);
 	if (r.p < r.end)
 		return DATETIME_MALFORMED;
-	if (r.has_offset && to != SQL_DATETIMEOFFSET && to != SQL_DATETIME2 && to != SQL_DATE && to != SQL_TIME && !(r.iso_t && r.offset == 0))
+	if (r.has_offset && to != SQL_DATETIMEOFFSET && to != SQL_DATETIME2 && to != SQL_DATE && to != SQL_TIME &&
+		!(r.iso_t && r.offset == 0))
 		return DATETIME_MALFORMED;
 	return assemble(&r, out);
 }
@@ -389,13 +392,18 @@ enum datetime_status datetime_fit(struct tds_date *d, enum sql_type from, enum s
 
 size_t datetime_format(const struct tds_date *d, enum sql_type type, int scale, char out[DATETIME_TEXT]) {
 	char text[TDS_DATE_TEXT_MAX];
-	const char *form = type == SQL_DATE ? tds_date_format_date(d, text) :
-			   type == SQL_TIME ? tds_date_format_time(d, scale, text) :
-					      tds_date_format(d, type == SQL_DATETIME ? 3 : type == SQL_SMALLDATETIME ? 0 : scale, text);
+	const char *form = type == SQL_DATE   ? tds_date_format_date(d, text)
+			   : type == SQL_TIME ? tds_date_format_time(d, scale, text)
+					      : tds_date_format(d,
+							type == SQL_DATETIME	    ? 3
+							: type == SQL_SMALLDATETIME ? 0
+										    : scale,
+							text);
 	size_t n = (size_t)snprintf(out, DATETIME_TEXT, "%s", form);
 	if (type == SQL_DATETIMEOFFSET && !strchr(form, '+') && (n < 6 || form[n - 6] != '-')) {
 		int offset = d->offset < 0 ? -d->offset : d->offset;
-		n += (size_t)snprintf(out + n, DATETIME_TEXT - n, " %c%02d:%02d", d->offset < 0 ? '-' : '+', offset / 60, offset % 60);
+		n += (size_t)snprintf(
+			out + n, DATETIME_TEXT - n, " %c%02d:%02d", d->offset < 0 ? '-' : '+', offset / 60, offset % 60);
 	}
 	return n;
 }
@@ -426,7 +434,10 @@ static void split(const struct tds_date *date, enum sql_type type, int scale, st
 }
 
 static const char *date_part(const struct parts *p, int style, char *out) {
-	int year = style < 100 && style != 20 && style != 21 && style != 23 && style != 25 && style != 9 && style != 13 && style != 0 ? p->y % 100 : p->y;
+	int year =
+		style < 100 && style != 20 && style != 21 && style != 23 && style != 25 && style != 9 && style != 13 && style != 0
+			? p->y % 100
+			: p->y;
 	int w = year == p->y ? 4 : 2;
 	switch (style % 100) {
 	case 0:
@@ -485,7 +496,8 @@ static const char *time_part(const struct parts *p, enum sql_type type, int styl
 		snprintf(out, DATETIME_TEXT, "%2d:%02d%s", p->h12, p->mi, p->half);
 		break;
 	case 9:
-		snprintf(out, DATETIME_TEXT, old ? "%2d:%02d:%02d:%s%s" : "%2d:%02d:%02d.%s%s", p->h12, p->mi, p->s, p->rest[0] ? p->rest + 1 : "000", p->half);
+		snprintf(out, DATETIME_TEXT, old ? "%2d:%02d:%02d:%s%s" : "%2d:%02d:%02d.%s%s", p->h12, p->mi, p->s,
+			p->rest[0] ? p->rest + 1 : "000", p->half);
 		break;
 	case 8:
 	case 24:
@@ -494,7 +506,8 @@ static const char *time_part(const struct parts *p, enum sql_type type, int styl
 		break;
 	case 13:
 	case 14:
-		snprintf(out, DATETIME_TEXT, old ? "%02d:%02d:%02d:%s" : "%02d:%02d:%02d.%s", p->h, p->mi, p->s, p->rest[0] ? p->rest + 1 : "000");
+		snprintf(out, DATETIME_TEXT, old ? "%02d:%02d:%02d:%s" : "%02d:%02d:%02d.%s", p->h, p->mi, p->s,
+			p->rest[0] ? p->rest + 1 : "000");
 		break;
 	case 21:
 	case 25:
@@ -520,7 +533,8 @@ size_t datetime_style(const struct tds_date *date, enum sql_type type, int scale
 	split(date, type, scale, &p);
 	if (type == SQL_DATETIMEOFFSET) {
 		int offset = date->offset < 0 ? -date->offset : date->offset;
-		snprintf(zone_text, sizeof zone_text, "%s%c%02d:%02d", style % 100 == 26 ? "" : " ", date->offset < 0 ? '-' : '+', offset / 60, offset % 60);
+		snprintf(zone_text, sizeof zone_text, "%s%c%02d:%02d", style % 100 == 26 ? "" : " ", date->offset < 0 ? '-' : '+',
+			offset / 60, offset % 60);
 	}
 	date_part(&p, style, day);
 	time_part(&p, type, style, time);
@@ -531,5 +545,6 @@ size_t datetime_style(const struct tds_date *date, enum sql_type type, int scale
 	if (!day[0] && !time[0])
 		return 0;
 	const char *between = day[0] && time[0] ? (style % 100 == 26 || style % 100 == 27 ? "T" : " ") : "";
-	return (size_t)snprintf(out, DATETIME_TEXT, "%s%s%s%s%s", day, between, time, time[0] ? zone_text : "", style == 127 && time[0] && !zone_text[0] ? "Z" : "");
+	return (size_t)snprintf(out, DATETIME_TEXT, "%s%s%s%s%s", day, between, time, time[0] ? zone_text : "",
+		style == 127 && time[0] && !zone_text[0] ? "Z" : "");
 }

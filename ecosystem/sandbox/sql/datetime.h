@@ -12,7 +12,8 @@
 enum datetime_status { DATETIME_OK, DATETIME_MALFORMED, DATETIME_RANGE, DATETIME_STYLE };
 
 /* A text as CONVERT reads it: order = 'm', 'd', 'y' of SET DATEFORMAT, style 0 or one of CONVERT's. */
-enum datetime_status datetime_parse(const char *text, size_t len, enum sql_type to, char order, int style, struct tds_date *out) MUSTCHECK;
+enum datetime_status datetime_parse(
+	const char *text, size_t len, enum sql_type to, char order, int style, struct tds_date *out) MUSTCHECK;
 /* Rounds to what the type holds, leaves out the parts it has not, checks its range. */
 enum datetime_status datetime_fit(struct tds_date *d, enum sql_type from, enum sql_type to, int scale) MUSTCHECK;
 /* Canonical text of the type. Returns its length. */

@@ -1,20 +1,18 @@
-/* Runs one DDL statement as a unit: writer's lock, transaction, new catalogue version. Schemas, views, procedures, triggers and TRUNCATE are
- * here; tables, indexes, ALTER, DROP and databases have their own files. */
+/* Runs one DDL statement as a unit: writer's lock, transaction, new catalogue version. Schemas, views, procedures, triggers and
+ * TRUNCATE are here; tables, indexes, ALTER, DROP and databases have their own files. */
 #include "ecosystem/sandbox/sql/ddl.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-static const char *last_part(const struct name *n) {
-	return n->part[n->count - 1];
-}
+static const char *last_part(const struct name *n) { return n->part[n->count - 1]; }
 
 static int permitted(struct ddl *d, int database, int64_t schema, const char *permission) {
 	if (security_has(d->s, database, 0, schema, permission))
 		return 0;
 	return sqlerror_set(&d->error, 262, d->stmt->line, "%s permission denied in database '%s'.", permission,
-			    catalog_database_by_id(d->s->catalog, database)->name);
+		catalog_database_by_id(d->s->catalog, database)->name);
 }
 
 static int create_schema(struct ddl *d) {
@@ -22,9 +20,11 @@ static int create_schema(struct ddl *d) {
 	if (permitted(d, db->id, 0, "CREATE SCHEMA") < 0)
 		return -1;
 	if (exec_int(d->s, 0, "SELECT count(*) FROM m_schema WHERE db = ?1 AND name = ?2", "is", (int64_t)db->id, d->stmt->text))
-		return sqlerror_set(&d->error, 2714, d->stmt->line, "There is already an object named '%.128s' in the database.", d->stmt->text);
-	return exec_sql(d->s, &d->error, "INSERT INTO m_schema(db, name, number) SELECT ?1, ?2, max(number) + 1 FROM m_schema WHERE db = ?1", "is",
-			(int64_t)db->id, d->stmt->text);
+		return sqlerror_set(&d->error, 2714, d->stmt->line, "There is already an object named '%.128s' in the database.",
+			d->stmt->text);
+	return exec_sql(d->s, &d->error,
+		"INSERT INTO m_schema(db, name, number) SELECT ?1, ?2, max(number) + 1 FROM m_schema WHERE db = ?1", "is",
+		(int64_t)db->id, d->stmt->text);
 }
 
 /* --- views, procedures, triggers --- */
@@ -40,21 +40,28 @@ static int store_view_columns(struct ddl *d, int64_t id) {
 	if (translate_describe(d->arena, &host, o, o->view, &columns, &collations, &count, &d->error) < 0)
 		return -1;
 	if (o->view_column_count && o->view_column_count != count)
-		return sqlerror_set(&d->error, o->view_column_count < count ? 8158 : 8159, d->stmt->line, "'%s' has %s columns than were specified in the "
-				    "column list.", o->name, o->view_column_count < count ? "more" : "fewer");
+		return sqlerror_set(&d->error, o->view_column_count < count ? 8158 : 8159, d->stmt->line,
+			"'%s' has %s columns than were specified in the "
+			"column list.",
+			o->name, o->view_column_count < count ? "more" : "fewer");
 	for (int i = 0; i < count; i++) {
 		const char *name = o->view_column_count ? o->view_columns[i] : columns[i].name;
 		if (!name[0])
-			return sqlerror_set(&d->error, 4511, d->stmt->line, "Create View or Function failed because no column name was specified for column %d.",
-					    i + 1);
-		struct column_def def = { .name = name, .nullable = columns[i].nullable,
-					  .type = { .type = columns[i].type, .length = columns[i].length, .precision = columns[i].precision,
-						    .scale = columns[i].scale },
-					  .collation = collations ? collations[i] : NULL };
+			return sqlerror_set(&d->error, 4511, d->stmt->line,
+				"Create View or Function failed because no column name was specified for column %d.", i + 1);
+		struct column_def def = { .name = name,
+			.nullable = columns[i].nullable,
+			.type = { .type = columns[i].type,
+				.length = columns[i].length,
+				.precision = columns[i].precision,
+				.scale = columns[i].scale },
+			.collation = collations ? collations[i] : NULL };
 		for (int k = 0; k < i; k++)
 			if (strcasecmp(o->view_column_count ? o->view_columns[k] : columns[k].name, name) == 0)
-				return sqlerror_set(&d->error, 4506, d->stmt->line, "Column names in each view or function must be unique. Column name '%s' in "
-						    "view or function '%s' is specified more than once.", name, o->name);
+				return sqlerror_set(&d->error, 4506, d->stmt->line,
+					"Column names in each view or function must be unique. Column name '%s' in "
+					"view or function '%s' is specified more than once.",
+					name, o->name);
 		if (ddl_insert_column(d, o->database, id, i + 1, &def) < 0)
 			return -1;
 	}
@@ -63,10 +70,11 @@ static int store_view_columns(struct ddl *d, int64_t id) {
 
 static int existing(struct ddl *d, const struct database *db, int64_t schema, const char *type, int64_t *id) {
 	const char *name = last_part(&d->stmt->name);
-	*id = exec_int(d->s, 0, "SELECT id FROM m_object WHERE db = ?1 AND schema = ?2 AND name = ?3 AND type = ?4", "iiss", (int64_t)db->id, schema, name,
-		       type);
+	*id = exec_int(d->s, 0, "SELECT id FROM m_object WHERE db = ?1 AND schema = ?2 AND name = ?3 AND type = ?4", "iiss",
+		(int64_t)db->id, schema, name, type);
 	if (*id && !d->stmt->flag && !d->stmt->flag2)
-		return sqlerror_set(&d->error, 2714, d->stmt->line, "There is already an object named '%.128s' in the database.", name);
+		return sqlerror_set(
+			&d->error, 2714, d->stmt->line, "There is already an object named '%.128s' in the database.", name);
 	if (!*id && d->stmt->flag2)
 		return sqlerror_set(&d->error, 208, d->stmt->line, "Invalid object name '%.128s'.", name);
 	return 0;
@@ -79,8 +87,8 @@ static int trigger_parent(struct ddl *d, int64_t *parent) {
 	const struct object *table = catalog_object(d->s->catalog, &d->stmt->name2, &d->error);
 	if (!table || table->kind != O_TABLE || table->temporary) {
 		d->error.number = 0;
-		return sqlerror_set(&d->error, 8197, d->stmt->line, "The object '%.128s' does not exist or is invalid for this operation.",
-				    last_part(&d->stmt->name2));
+		return sqlerror_set(&d->error, 8197, d->stmt->line,
+			"The object '%.128s' does not exist or is invalid for this operation.", last_part(&d->stmt->name2));
 	}
 	*parent = table->id;
 	return 0;
@@ -94,15 +102,21 @@ static int create_module(struct ddl *d) {
 	if (catalog_place(d->s->catalog, &stmt->name, &db, &schema, &d->error) < 0)
 		return -1;
 	if (stmt->name.count > 2)
-		return sqlerror_set(&d->error, 166, stmt->line, "'CREATE/ALTER %s' does not allow specifying the database name as a prefix to the object "
-				    "name.", type[0] == 'V' ? "VIEW" : type[0] == 'P' ? "PROCEDURE" : "TRIGGER");
-	if (permitted(d, db->id, schema, type[0] == 'V' ? "CREATE VIEW" : "CREATE PROCEDURE") < 0 || existing(d, db, schema, type, &id) < 0 ||
-	    trigger_parent(d, &parent) < 0)
+		return sqlerror_set(&d->error, 166, stmt->line,
+			"'CREATE/ALTER %s' does not allow specifying the database name as a prefix to the object "
+			"name.",
+			type[0] == 'V'	 ? "VIEW"
+			: type[0] == 'P' ? "PROCEDURE"
+					 : "TRIGGER");
+	if (permitted(d, db->id, schema, type[0] == 'V' ? "CREATE VIEW" : "CREATE PROCEDURE") < 0 ||
+		existing(d, db, schema, type, &id) < 0 || trigger_parent(d, &parent) < 0)
 		return -1;
 	if (id) {
 		if (exec_sql(d->s, &d->error, "DELETE FROM m_column WHERE object = ?1", "i", id) < 0 ||
-		    exec_sql(d->s, &d->error, "UPDATE m_object SET text = ?2, modified = strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime') WHERE id = ?1",
-			     "is", id, stmt->text) < 0)
+			exec_sql(d->s, &d->error,
+				"UPDATE m_object SET text = ?2, modified = strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime') "
+				"WHERE id = ?1",
+				"is", id, stmt->text) < 0)
 			return -1;
 	} else if (ddl_insert_object(d, db, schema, last_part(&stmt->name), type, parent, stmt->text, &id) < 0) {
 		return -1;
@@ -119,8 +133,8 @@ static struct object *stored_table(struct ddl *d, const struct name *name) {
 	if (o && o->kind == O_TABLE)
 		return o;
 	d->error.number = 0;
-	sqlerror_set(&d->error, 4902, d->stmt->line, "Cannot find the object \"%.128s\" because it does not exist or you do not have permissions.",
-		     last_part(name));
+	sqlerror_set(&d->error, 4902, d->stmt->line,
+		"Cannot find the object \"%.128s\" because it does not exist or you do not have permissions.", last_part(name));
 	return NULL;
 }
 
@@ -129,8 +143,10 @@ static int create_index(struct ddl *d) {
 	struct object *o = catalog_object(d->s->catalog, &d->stmt->name, &d->error);
 	if (!o || o->kind != O_TABLE) {
 		d->error.number = 0;
-		return sqlerror_set(&d->error, 1088, d->stmt->line, "Cannot find the object \"%.128s\" because it does not exist or you do not have "
-				    "permissions.", last_part(&d->stmt->name));
+		return sqlerror_set(&d->error, 1088, d->stmt->line,
+			"Cannot find the object \"%.128s\" because it does not exist or you do not have "
+			"permissions.",
+			last_part(&d->stmt->name));
 	}
 	if (o->temporary)
 		return ddl_temporary_index(d, o, c);
@@ -152,8 +168,10 @@ static int truncate(struct ddl *d) {
 	if (!o->temporary && permitted(d, o->database->id, ddl_schema_of(d, o), "ALTER") < 0)
 		return -1;
 	if (exec_int(d->s, 0, "SELECT count(*) FROM m_fkey WHERE ref = ?1 AND object <> ?1", "i", o->id))
-		return sqlerror_set(&d->error, 4712, d->stmt->line, "Cannot truncate table '%s' because it is being referenced by a FOREIGN KEY "
-				    "constraint.", o->name);
+		return sqlerror_set(&d->error, 4712, d->stmt->line,
+			"Cannot truncate table '%s' because it is being referenced by a FOREIGN KEY "
+			"constraint.",
+			o->name);
 	counter_reset(d->s, o->id, false, 0);
 	if (exec_sql(d->s, &d->error, "DELETE FROM m_counter WHERE object = ?1", "i", o->id) < 0)
 		return -1;

@@ -13,7 +13,8 @@ static int create(struct ddl *d) {
 	if (!collation)
 		return sqlerror_set(&d->error, 448, d->stmt->line, "Invalid collation '%.128s'.", d->stmt->text2);
 	if (catalog_database(d->s->catalog, d->stmt->text))
-		return sqlerror_set(&d->error, 1801, d->stmt->line, "Database '%.128s' already exists. Choose a different database name.", d->stmt->text);
+		return sqlerror_set(&d->error, 1801, d->stmt->line,
+			"Database '%.128s' already exists. Choose a different database name.", d->stmt->text);
 	char now[24] = "";
 	sqlite3_stmt *stmt = stmts_take(d->s->stmts, "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime')");
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
@@ -26,10 +27,13 @@ static int create(struct ddl *d) {
 }
 
 static int not_there(struct ddl *d, const char *verb, const char *name) {
-	return sqlerror_set(&d->error, strcmp(verb, "drop") == 0 ? 3701 : 5011, d->stmt->line, strcmp(verb, "drop") == 0 ?
-			    "Cannot drop the database '%.128s', because it does not exist or you do not have permission." :
-			    "User does not have permission to alter database '%.128s', the database does not exist, or the database is not in a state that "
-			    "allows access checks.", name);
+	return sqlerror_set(&d->error, strcmp(verb, "drop") == 0 ? 3701 : 5011, d->stmt->line,
+		strcmp(verb, "drop") == 0
+			? "Cannot drop the database '%.128s', because it does not exist or you do not have permission."
+			: "User does not have permission to alter database '%.128s', the database does not exist, or the "
+			  "database is not in a state that "
+			  "allows access checks.",
+		name);
 }
 
 /* --- DROP --- */
@@ -39,9 +43,11 @@ static int drop_one(struct ddl *d, const char *name) {
 	if (!db)
 		return d->stmt->flag ? 0 : not_there(d, "drop", name);
 	if (db->id <= 4)
-		return sqlerror_set(&d->error, 3708, d->stmt->line, "Cannot drop the database '%s' because it is a system database.", db->name);
+		return sqlerror_set(&d->error, 3708, d->stmt->line,
+			"Cannot drop the database '%s' because it is a system database.", db->name);
 	if (db->id == catalog_current(d->s->catalog)->id || engine_single_user_taken(d->s->engine, db->id, d->s))
-		return sqlerror_set(&d->error, 3702, d->stmt->line, "Cannot drop database \"%s\" because it is currently in use.", db->name);
+		return sqlerror_set(
+			&d->error, 3702, d->stmt->line, "Cannot drop database \"%s\" because it is currently in use.", db->name);
 	sqlite3_stmt *stmt = stmts_take(d->s->stmts, "SELECT id FROM m_object WHERE db = ?1 AND type = 'U'");
 	if (stmt)
 		sqlite3_bind_int(stmt, 1, db->id);
@@ -53,13 +59,15 @@ static int drop_one(struct ddl *d, const char *name) {
 	for (int i = 0; i < ids.count; i++)
 		if (exec_runf(d->s, d->stmt->line, &d->error, "DROP TABLE t%s", (const char *)ids.at[i]) < 0)
 			return -1;
-	return exec_runf(d->s, d->stmt->line, &d->error, "DELETE FROM m_column WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
-			 "DELETE FROM m_index WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
-			 "DELETE FROM m_index_column WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
-			 "DELETE FROM m_fkey WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
-			 "DELETE FROM m_object WHERE db = %d; DELETE FROM m_schema WHERE db = %d; DELETE FROM m_principal WHERE db = %d;"
-			 "DELETE FROM m_member WHERE db = %d; DELETE FROM m_permission WHERE db = %d; DELETE FROM m_database WHERE id = %d",
-			 db->id, db->id, db->id, db->id, db->id, db->id, db->id, db->id, db->id, db->id);
+	return exec_runf(d->s, d->stmt->line, &d->error,
+		"DELETE FROM m_column WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
+		"DELETE FROM m_index WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
+		"DELETE FROM m_index_column WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
+		"DELETE FROM m_fkey WHERE object IN (SELECT id FROM m_object WHERE db = %d);"
+		"DELETE FROM m_object WHERE db = %d; DELETE FROM m_schema WHERE db = %d; DELETE FROM m_principal WHERE db = %d;"
+		"DELETE FROM m_member WHERE db = %d; DELETE FROM m_permission WHERE db = %d; DELETE FROM m_database WHERE id = "
+		"%d",
+		db->id, db->id, db->id, db->id, db->id, db->id, db->id, db->id, db->id, db->id);
 }
 
 static int drop(struct ddl *d) {
@@ -72,7 +80,8 @@ static int drop(struct ddl *d) {
 /* --- ALTER --- */
 
 static int set(struct ddl *d, const struct database *db, const char *column, int64_t value) {
-	return exec_sql(d->s, &d->error, arena_fmt(d->arena, "UPDATE m_database SET %s = ?2 WHERE id = ?1", column), "ii", (int64_t)db->id, value);
+	return exec_sql(d->s, &d->error, arena_fmt(d->arena, "UPDATE m_database SET %s = ?2 WHERE id = ?1", column), "ii",
+		(int64_t)db->id, value);
 }
 
 /* The others must leave: at once, or the statement fails. */
@@ -81,17 +90,17 @@ static int others_leave(struct ddl *d, const struct database *db) {
 		engine_kill_database(d->s->engine, db->id, d->s);
 	if (!engine_single_user_taken(d->s->engine, db->id, d->s))
 		return 0;
-	return sqlerror_set(&d->error, 5061, d->stmt->line, "ALTER DATABASE failed because a lock could not be placed on database '%s'. Try again later.",
-			    db->name);
+	return sqlerror_set(&d->error, 5061, d->stmt->line,
+		"ALTER DATABASE failed because a lock could not be placed on database '%s'. Try again later.", db->name);
 }
 
 static bool harmless(const char *option) {
-	static const char *const names[] = { "RECOVERY", "AUTO_CLOSE", "AUTO_SHRINK", "AUTO_CREATE_STATISTICS", "AUTO_UPDATE_STATISTICS",
-					     "AUTO_UPDATE_STATISTICS_ASYNC", "PAGE_VERIFY", "QUERY_STORE", "DB_CHAINING", "TRUSTWORTHY",
-					     "CURSOR_CLOSE_ON_COMMIT", "CURSOR_DEFAULT", "ENABLE_BROKER", "DISABLE_BROKER", "PARAMETERIZATION",
-					     "TARGET_RECOVERY_TIME", "DELAYED_DURABILITY", "READ_WRITE", "ANSI_NULLS", "ANSI_PADDING",
-					     "ANSI_WARNINGS", "ARITHABORT", "QUOTED_IDENTIFIER", "CONCAT_NULL_YIELDS_NULL", "ANSI_NULL_DEFAULT",
-					     "NUMERIC_ROUNDABORT", "RECURSIVE_TRIGGERS", "DATE_CORRELATION_OPTIMIZATION", NULL };
+	static const char *const names[] = { "RECOVERY", "AUTO_CLOSE", "AUTO_SHRINK", "AUTO_CREATE_STATISTICS",
+		"AUTO_UPDATE_STATISTICS", "AUTO_UPDATE_STATISTICS_ASYNC", "PAGE_VERIFY", "QUERY_STORE", "DB_CHAINING",
+		"TRUSTWORTHY", "CURSOR_CLOSE_ON_COMMIT", "CURSOR_DEFAULT", "ENABLE_BROKER", "DISABLE_BROKER", "PARAMETERIZATION",
+		"TARGET_RECOVERY_TIME", "DELAYED_DURABILITY", "READ_WRITE", "ANSI_NULLS", "ANSI_PADDING", "ANSI_WARNINGS",
+		"ARITHABORT", "QUOTED_IDENTIFIER", "CONCAT_NULL_YIELDS_NULL", "ANSI_NULL_DEFAULT", "NUMERIC_ROUNDABORT",
+		"RECURSIVE_TRIGGERS", "DATE_CORRELATION_OPTIMIZATION", NULL };
 	for (int i = 0; names[i]; i++)
 		if (strcmp(names[i], option) == 0)
 			return true;
@@ -100,7 +109,8 @@ static bool harmless(const char *option) {
 
 static int rename_database(struct ddl *d, const struct database *db, const char *name) {
 	if (catalog_database(d->s->catalog, name))
-		return sqlerror_set(&d->error, 1801, d->stmt->line, "Database '%.128s' already exists. Choose a different database name.", name);
+		return sqlerror_set(&d->error, 1801, d->stmt->line,
+			"Database '%.128s' already exists. Choose a different database name.", name);
 	return exec_sql(d->s, &d->error, "UPDATE m_database SET name = ?2 WHERE id = ?1", "is", (int64_t)db->id, name);
 }
 
@@ -116,8 +126,9 @@ static int option(struct ddl *d, const struct database *db, const char *name, co
 	if (strcmp(name, "COMPATIBILITY_LEVEL") == 0) {
 		long level = strtol(value, NULL, 10);
 		if (level != 100 && level != 110 && level != 120 && level != 130 && level != 140 && level != 150)
-			return sqlerror_set(&d->error, 15048, d->stmt->line, "Valid values of the database compatibility level are 100, 110, 120, 130, 140, or "
-					    "150.");
+			return sqlerror_set(&d->error, 15048, d->stmt->line,
+				"Valid values of the database compatibility level are 100, 110, 120, 130, 140, or "
+				"150.");
 		return set(d, db, "compat", level);
 	}
 	if (strcmp(name, "READ_COMMITTED_SNAPSHOT") == 0)
@@ -136,11 +147,14 @@ static int option(struct ddl *d, const struct database *db, const char *name, co
 		return collate(d, db, value);
 	if (strcmp(name, "NAME") == 0)
 		return rename_database(d, db, value);
-	return harmless(name) ? 0 : sqlerror_set(&d->error, 5058, d->stmt->line, "Option '%.60s' cannot be set in database '%s'.", name, db->name);
+	return harmless(name) ? 0
+			      : sqlerror_set(&d->error, 5058, d->stmt->line, "Option '%.60s' cannot be set in database '%s'.",
+					name, db->name);
 }
 
 static int alter(struct ddl *d) {
-	const struct database *db = d->stmt->text ? catalog_database(d->s->catalog, d->stmt->text) : catalog_current(d->s->catalog);
+	const struct database *db =
+		d->stmt->text ? catalog_database(d->s->catalog, d->stmt->text) : catalog_current(d->s->catalog);
 	if (!db)
 		return not_there(d, "alter", d->stmt->text);
 	for (int i = 0; i + 1 < d->stmt->column_count; i += 2)
@@ -153,7 +167,9 @@ enum flow ddl_database(struct session *s, struct stmt *stmt) {
 	struct arena arena = { 0 };
 	struct ddl d = { .s = s, .stmt = stmt, .arena = &arena };
 	struct lock_request request = { .resource = "writer", .mode = LOCK_X, .life = LOCK_TRANSACTION };
-	const char *verb = stmt->kind == S_CREATE_DATABASE ? "CREATE DATABASE" : stmt->kind == S_ALTER_DATABASE ? "ALTER DATABASE" : "DROP DATABASE";
+	const char *verb = stmt->kind == S_CREATE_DATABASE  ? "CREATE DATABASE"
+			   : stmt->kind == S_ALTER_DATABASE ? "ALTER DATABASE"
+							    : "DROP DATABASE";
 	if (s->trancount > 0)
 		return exec_failf(s, stmt->line, 226, "%s statement not allowed within multi-statement transaction.", verb);
 	if (!security_is_admin(s))

@@ -15,12 +15,16 @@ static int check_identity(struct ddl *d, const char *table, const struct column_
 	if (!c->identity)
 		return 0;
 	if (*seen)
-		return sqlerror_set(&d->error, 2744, c->line, "Multiple identity columns specified for table '%.128s'. Only one identity column "
-				    "per table is allowed.", table);
+		return sqlerror_set(&d->error, 2744, c->line,
+			"Multiple identity columns specified for table '%.128s'. Only one identity column "
+			"per table is allowed.",
+			table);
 	*seen = true;
 	if (t != SQL_TINYINT && t != SQL_SMALLINT && t != SQL_INT && t != SQL_BIGINT && !(t == SQL_DECIMAL && c->type.scale == 0))
-		return sqlerror_set(&d->error, 2749, c->line, "Identity column '%.128s' must be of data type int, bigint, smallint, tinyint, or "
-				    "decimal or numeric with a scale of 0, unencrypted, and constrained to be nonnullable.", c->name);
+		return sqlerror_set(&d->error, 2749, c->line,
+			"Identity column '%.128s' must be of data type int, bigint, smallint, tinyint, or "
+			"decimal or numeric with a scale of 0, unencrypted, and constrained to be nonnullable.",
+			c->name);
 	return 0;
 }
 
@@ -30,14 +34,17 @@ int ddl_check_columns(struct ddl *d, const char *table, const struct column_def 
 		const struct column_def *c = &defs[i];
 		for (int k = 0; k < i; k++)
 			if (collation_same_name(defs[k].name, c->name))
-				return sqlerror_set(&d->error, 2705, c->line, "Column names in each table must be unique. Column name '%.128s' in "
-						    "table '%.128s' is specified more than once.", c->name, table);
+				return sqlerror_set(&d->error, 2705, c->line,
+					"Column names in each table must be unique. Column name '%.128s' in "
+					"table '%.128s' is specified more than once.",
+					c->name, table);
 		if (check_identity(d, table, c, &identity) < 0)
 			return -1;
 		if (c->collation && strcasecmp(c->collation, "DATABASE_DEFAULT") != 0 && !collation_canonical(c->collation))
 			return sqlerror_set(&d->error, 448, c->line, "Invalid collation '%.128s'.", c->collation);
 		if (c->collation && !xtype_is_char(c->type.type))
-			return sqlerror_set(&d->error, 447, c->line, "Expression type %s is invalid for COLLATE clause.", xtype_name(c->type.type));
+			return sqlerror_set(&d->error, 447, c->line, "Expression type %s is invalid for COLLATE clause.",
+				xtype_name(c->type.type));
 	}
 	return 0;
 }
@@ -75,29 +82,33 @@ int ddl_insert_column(struct ddl *d, const struct database *database, int64_t ob
 			return -1;
 	}
 	const char *collation = column_collation(database, def);
-	return exec_sql(d->s, &d->error, "INSERT INTO m_column(object, id, name, type, length, prec, scale, collation, nullable, ident, seed, step, "
-			"def_text, def_object, computed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)", "iisiiiisiiiisis",
-			object, (int64_t)id, def->name, (int64_t)def->type.type, (int64_t)def->type.length, (int64_t)def->type.precision,
-			(int64_t)def->type.scale, collation, (int64_t)def->nullable, (int64_t)def->identity, def->seed, def->step, text, def_object,
-			def->computed_text);
+	return exec_sql(d->s, &d->error,
+		"INSERT INTO m_column(object, id, name, type, length, prec, scale, collation, nullable, ident, seed, step, "
+		"def_text, def_object, computed) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		"iisiiiisiiiisis", object, (int64_t)id, def->name, (int64_t)def->type.type, (int64_t)def->type.length,
+		(int64_t)def->type.precision, (int64_t)def->type.scale, collation, (int64_t)def->nullable, (int64_t)def->identity,
+		def->seed, def->step, text, def_object, def->computed_text);
 }
 
 /* --- objects --- */
 
 const char *ddl_made_name(struct ddl *d, const char *prefix, const char *table, const char *column) {
 	int64_t next = exec_int(d->s, 0, "SELECT seq FROM sqlite_sequence WHERE name = 'm_object'", "") + 1;
-	return arena_fmt(d->arena, "%s__%.9s__%s%s%08X", prefix, table, column ? arena_fmt(d->arena, "%.5s", column) : "", column ? "__" : "",
-			 (unsigned)(next * 2654435761u));
+	return arena_fmt(d->arena, "%s__%.9s__%s%s%08X", prefix, table, column ? arena_fmt(d->arena, "%.5s", column) : "",
+		column ? "__" : "", (unsigned)(next * 2654435761u));
 }
 
-int ddl_insert_object(struct ddl *d, const struct database *database, int64_t schema, const char *name, const char *type, int64_t parent,
-		      const char *text, int64_t *id) {
-	if (exec_int(d->s, 0, "SELECT count(*) FROM m_object WHERE db = ?1 AND schema = ?2 AND name = ?3", "iis", (int64_t)database->id, schema,
-		     name))
-		return sqlerror_set(&d->error, 2714, d->stmt->line, "There is already an object named '%.128s' in the database.", name);
-	if (exec_sql(d->s, &d->error, "INSERT INTO m_object(db, schema, name, type, parent, text, created, modified) VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
-		     "strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime'), strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime'))", "iissis",
-		     (int64_t)database->id, schema, name, type, parent, text) < 0)
+int ddl_insert_object(struct ddl *d, const struct database *database, int64_t schema, const char *name, const char *type,
+	int64_t parent, const char *text, int64_t *id) {
+	if (exec_int(d->s, 0, "SELECT count(*) FROM m_object WHERE db = ?1 AND schema = ?2 AND name = ?3", "iis",
+		    (int64_t)database->id, schema, name))
+		return sqlerror_set(
+			&d->error, 2714, d->stmt->line, "There is already an object named '%.128s' in the database.", name);
+	if (exec_sql(d->s, &d->error,
+		    "INSERT INTO m_object(db, schema, name, type, parent, text, created, modified) VALUES(?1, ?2, ?3, ?4, ?5, "
+		    "?6, "
+		    "strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime'), strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime'))",
+		    "iissis", (int64_t)database->id, schema, name, type, parent, text) < 0)
 		return -1;
 	*id = sqlite3_last_insert_rowid(d->s->db);
 	return 0;
@@ -149,11 +160,13 @@ static const char *check_text(struct ddl *d, const struct object *o, int64_t id,
 }
 
 static const char *with_checks(struct ddl *d, const struct object *o, const char *text) {
-	sqlite3_stmt *stmt = stmts_take(d->s->stmts, "SELECT id, text FROM m_object WHERE parent = ?1 AND type = 'C' AND NOT disabled ORDER BY id");
+	sqlite3_stmt *stmt = stmts_take(
+		d->s->stmts, "SELECT id, text FROM m_object WHERE parent = ?1 AND type = 'C' AND NOT disabled ORDER BY id");
 	if (stmt)
 		sqlite3_bind_int64(stmt, 1, o->id);
 	while (stmt && text && sqlite3_step(stmt) == SQLITE_ROW) {
-		const char *one = check_text(d, o, sqlite3_column_int64(stmt, 0), arena_fmt(d->arena, "%s", (const char *)sqlite3_column_text(stmt, 1)));
+		const char *one = check_text(d, o, sqlite3_column_int64(stmt, 0),
+			arena_fmt(d->arena, "%s", (const char *)sqlite3_column_text(stmt, 1)));
 		text = one ? arena_fmt(d->arena, "%s%s", text, one) : NULL;
 	}
 	stmts_put(d->s->stmts, stmt);
@@ -163,13 +176,15 @@ static const char *with_checks(struct ddl *d, const struct object *o, const char
 static const char *with_references(struct ddl *d, const struct object *o, const char *text) {
 	static const char *const deletes[] = { "", " ON DELETE CASCADE", " ON DELETE SET NULL" };
 	static const char *const updates[] = { "", " ON UPDATE CASCADE" };
-	sqlite3_stmt *stmt = stmts_take(d->s->stmts, "SELECT ref, columns, ref_columns, on_delete, on_update FROM m_fkey WHERE object = ?1 ORDER BY id");
+	sqlite3_stmt *stmt = stmts_take(
+		d->s->stmts, "SELECT ref, columns, ref_columns, on_delete, on_update FROM m_fkey WHERE object = ?1 ORDER BY id");
 	if (stmt)
 		sqlite3_bind_int64(stmt, 1, o->id);
 	while (stmt && text && sqlite3_step(stmt) == SQLITE_ROW)
-		text = arena_fmt(d->arena, "%s, FOREIGN KEY(%s) REFERENCES t%lld(%s)%s%s", text, (const char *)sqlite3_column_text(stmt, 1),
-				 (long long)sqlite3_column_int64(stmt, 0), (const char *)sqlite3_column_text(stmt, 2),
-				 deletes[sqlite3_column_int(stmt, 3) % 3], updates[sqlite3_column_int(stmt, 4) % 2]);
+		text = arena_fmt(d->arena, "%s, FOREIGN KEY(%s) REFERENCES t%lld(%s)%s%s", text,
+			(const char *)sqlite3_column_text(stmt, 1), (long long)sqlite3_column_int64(stmt, 0),
+			(const char *)sqlite3_column_text(stmt, 2), deletes[sqlite3_column_int(stmt, 3) % 3],
+			updates[sqlite3_column_int(stmt, 4) % 2]);
 	stmts_put(d->s->stmts, stmt);
 	return text;
 }
@@ -194,9 +209,12 @@ static int compute_types(struct ddl *d, const struct object *o) {
 			continue;
 		if (!translate_table_expr(d->arena, &host, o, "", o->columns[i].computed_expr, false, &x, &d->error))
 			return -1;
-		if (exec_sql(d->s, &d->error, "UPDATE m_column SET type = ?3, length = ?4, prec = ?5, scale = ?6, collation = ?7 WHERE object = ?1 AND "
-			     "id = ?2", "iiiiiis", o->id, (int64_t)o->columns[i].id, (int64_t)x.type, (int64_t)x.length, (int64_t)x.precision,
-			     (int64_t)x.scale, x.collation) < 0)
+		if (exec_sql(d->s, &d->error,
+			    "UPDATE m_column SET type = ?3, length = ?4, prec = ?5, scale = ?6, collation = ?7 WHERE object = ?1 "
+			    "AND "
+			    "id = ?2",
+			    "iiiiiis", o->id, (int64_t)o->columns[i].id, (int64_t)x.type, (int64_t)x.length, (int64_t)x.precision,
+			    (int64_t)x.scale, x.collation) < 0)
 			return -1;
 	}
 	return 0;
@@ -242,7 +260,7 @@ static struct object *create_stored(struct ddl *d) {
 		return NULL;
 	}
 	if (ddl_check_columns(d, name, d->stmt->defs, d->stmt->def_count) < 0 ||
-	    ddl_insert_object(d, database, schema, name, "U", 0, NULL, &id) < 0 || insert_rows(d, database, id) < 0)
+		ddl_insert_object(d, database, schema, name, "U", 0, NULL, &id) < 0 || insert_rows(d, database, id) < 0)
 		return NULL;
 	struct object *o = ddl_reload(d, id);
 	const char *text = o ? ddl_table_text(d, o) : NULL;
@@ -256,12 +274,16 @@ static struct object *create_stored(struct ddl *d) {
 
 /* --- temporary tables --- */
 
-static void temporary_column(struct arena *arena, const struct database *database, int i, const struct column_def *def, struct column *c,
-			     bool key) {
+static void temporary_column(
+	struct arena *arena, const struct database *database, int i, const struct column_def *def, struct column *c, bool key) {
 	const char *text = def->default_text, *collation = column_collation(database, def);
 	struct sqlerror ignored = { 0 };
-	*c = (struct column){ .id = i + 1, .type = def->type, .nullable = def->nullable && !(key && !def->null_said), .identity = def->identity,
-			      .seed = def->seed, .step = def->step };
+	*c = (struct column){ .id = i + 1,
+		.type = def->type,
+		.nullable = def->nullable && !(key && !def->null_said),
+		.identity = def->identity,
+		.seed = def->seed,
+		.step = def->step };
 	c->name = arena_dup(arena, def->name, strlen(def->name));
 	c->sql = arena_fmt(arena, "c%d", i + 1);
 	c->collation = collation ? arena_dup(arena, collation, strlen(collation)) : NULL;
@@ -271,16 +293,19 @@ static void temporary_column(struct arena *arena, const struct database *databas
 	}
 }
 
-static int temporary_index(struct ddl *d, struct arena *arena, struct object *o, const char *prefix, bool primary, const char *const *columns,
-			   const bool *desc, int count, bool unique, bool constraint) {
+static int temporary_index(struct ddl *d, struct arena *arena, struct object *o, const char *prefix, bool primary,
+	const char *const *columns, const bool *desc, int count, bool unique, bool constraint) {
 	struct index *x = &o->indexes[o->index_count];
-	*x = (struct index){ .id = o->index_count + 1, .unique = unique, .primary = primary, .constraint = constraint, .clustered = primary };
+	*x = (struct index){
+		.id = o->index_count + 1, .unique = unique, .primary = primary, .constraint = constraint, .clustered = primary
+	};
 	x->name = arena_fmt(arena, "%s__%.9s__%d", prefix, o->name, x->id);
 	x->columns = arena_alloc(arena, sizeof *x->columns * (size_t)count);
 	for (int i = 0; i < count; i++) {
 		int column = catalog_column(o, columns[i]);
 		if (column < 0)
-			return sqlerror_set(&d->error, 1911, d->stmt->line, "Column name '%.128s' does not exist in the target table or view.", columns[i]);
+			return sqlerror_set(&d->error, 1911, d->stmt->line,
+				"Column name '%.128s' does not exist in the target table or view.", columns[i]);
 		x->columns[x->column_count++] = (struct key_column){ .column = column, .desc = desc && desc[i] };
 	}
 	o->index_count++;
@@ -289,21 +314,25 @@ static int temporary_index(struct ddl *d, struct arena *arena, struct object *o,
 
 static int temporary_indexes(struct ddl *d, struct arena *arena, struct object *o) {
 	const struct stmt *stmt = d->stmt;
-	o->indexes = arena_alloc(arena, sizeof *o->indexes * (size_t)(stmt->def_count * 2 + stmt->constraint_count + TEMPORARY_INDEXES));
+	o->indexes = arena_alloc(
+		arena, sizeof *o->indexes * (size_t)(stmt->def_count * 2 + stmt->constraint_count + TEMPORARY_INDEXES));
 	for (int i = 0; i < stmt->def_count; i++) {
 		const char *name = stmt->defs[i].name;
 		if (stmt->defs[i].check)
-			return sqlerror_set(&d->error, 40000, stmt->line, "CHECK on temporary tables is not supported by the stand-in.");
+			return sqlerror_set(
+				&d->error, 40000, stmt->line, "CHECK on temporary tables is not supported by the stand-in.");
 		if ((stmt->defs[i].primary || stmt->defs[i].unique) &&
-		    temporary_index(d, arena, o, stmt->defs[i].primary ? "PK" : "UQ", stmt->defs[i].primary, &name, NULL, 1, true, true) < 0)
+			temporary_index(d, arena, o, stmt->defs[i].primary ? "PK" : "UQ", stmt->defs[i].primary, &name, NULL, 1,
+				true, true) < 0)
 			return -1;
 	}
 	for (int i = 0; i < stmt->constraint_count; i++) {
 		const struct constraint_def *c = &stmt->constraints[i];
 		if (c->kind != C_PRIMARY && c->kind != C_UNIQUE && c->kind != C_INDEX)
-			return sqlerror_set(&d->error, 40000, stmt->line, "This constraint on temporary tables is not supported by the stand-in.");
-		if (temporary_index(d, arena, o, c->kind == C_PRIMARY ? "PK" : "UQ", c->kind == C_PRIMARY, c->columns, c->desc, c->column_count,
-				    c->kind != C_INDEX || c->unique, c->kind != C_INDEX) < 0)
+			return sqlerror_set(&d->error, 40000, stmt->line,
+				"This constraint on temporary tables is not supported by the stand-in.");
+		if (temporary_index(d, arena, o, c->kind == C_PRIMARY ? "PK" : "UQ", c->kind == C_PRIMARY, c->columns, c->desc,
+			    c->column_count, c->kind != C_INDEX || c->unique, c->kind != C_INDEX) < 0)
 			return -1;
 	}
 	return 0;
@@ -314,7 +343,9 @@ static struct object *create_temporary(struct ddl *d, const char *name) {
 	const struct database *tempdb = catalog_database_by_id(s->catalog, 2);
 	bool variable = name[0] == '@';
 	struct arena arena = { 0 };
-	struct object o = { .id = --s->temporary_id, .kind = O_TABLE, .schema = "dbo", .temporary = true, .identity = -1, .rowversion = -1 };
+	struct object o = {
+		.id = --s->temporary_id, .kind = O_TABLE, .schema = "dbo", .temporary = true, .identity = -1, .rowversion = -1
+	};
 	if (ddl_check_columns(d, name, d->stmt->defs, d->stmt->def_count) < 0)
 		return NULL;
 	struct database *place = arena_alloc(&arena, sizeof *place);
@@ -331,7 +362,8 @@ static struct object *create_temporary(struct ddl *d, const char *name) {
 		const struct column_def *def = &d->stmt->defs[i];
 		temporary_column(&arena, place, i, def, &o.columns[i], in_key(d->stmt, def));
 		if (def->computed_expr)
-			sqlerror_set(&d->error, 40000, d->stmt->line, "Computed columns in temporary tables are not supported by the stand-in.");
+			sqlerror_set(&d->error, 40000, d->stmt->line,
+				"Computed columns in temporary tables are not supported by the stand-in.");
 		if (def->identity)
 			o.identity = i;
 		if (def->type.type == SQL_ROWVERSION)
@@ -397,7 +429,8 @@ void ddl_drop_capture(struct session *s, const struct object *capture) {
 
 int ddl_temporary_index(struct ddl *d, struct object *o, const struct constraint_def *c) {
 	if (c->expr)
-		return sqlerror_set(&d->error, 40000, d->stmt->line, "Filtered indexes on temporary tables are not supported by the stand-in.");
+		return sqlerror_set(&d->error, 40000, d->stmt->line,
+			"Filtered indexes on temporary tables are not supported by the stand-in.");
 	if (o->index_count >= TEMPORARY_INDEXES)
 		return sqlerror_set(&d->error, 40000, d->stmt->line, "Too many indexes on a temporary table for the stand-in.");
 	struct arena *arena = catalog_temporary_arena(d->s->catalog, o);

@@ -13,8 +13,9 @@
 /* --- connections --- */
 
 static int configure(sqlite3 *db) {
-	static const char sql[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; "
-				  "PRAGMA cache_size = -16000; PRAGMA mmap_size = 268435456; PRAGMA recursive_triggers = OFF;";
+	static const char sql[] =
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; "
+		"PRAGMA cache_size = -16000; PRAGMA mmap_size = 268435456; PRAGMA recursive_triggers = OFF;";
 	sqlite3_busy_timeout(db, 10000);
 	return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
@@ -52,8 +53,9 @@ static int load_counters(struct engine *e, sqlite3 *db, struct err *err) {
 			if (!e->counters)
 				abort();
 		}
-		e->counters[e->counter_count++] =
-			(struct counter){ .object = sqlite3_column_int64(stmt, 0), .last = sqlite3_column_int64(stmt, 1), .used = true };
+		e->counters[e->counter_count++] = (struct counter){
+			.object = sqlite3_column_int64(stmt, 0), .last = sqlite3_column_int64(stmt, 1), .used = true
+		};
 	}
 	sqlite3_finalize(stmt);
 	stmt = NULL;
@@ -86,8 +88,8 @@ struct engine *engine_open(const char *file, const char *user, const char *passw
 	}
 	if (!e || !e->locks)
 		err_set(err, ERR_TEMP, "MEMORY", "out of memory");
-	else if (catalog_prepare(db, canonical, err) == 0 && logins_prepare(db, user, password, canonical, e->started, err) == 0 &&
-		 load_counters(e, db, err) == 0) {
+	else if (catalog_prepare(db, canonical, err) == 0 &&
+		 logins_prepare(db, user, password, canonical, e->started, err) == 0 && load_counters(e, db, err) == 0) {
 		sqlite3_close(db);
 		return e;
 	}
@@ -178,13 +180,9 @@ void engine_kill_database(struct engine *e, int database, const struct session *
 
 /* --- logging in --- */
 
-static bool may_enter(void *arg, int database) {
-	return security_user(arg, database, NULL, 0, NULL) == 0;
-}
+static bool may_enter(void *arg, int database) { return security_user(arg, database, NULL, 0, NULL) == 0; }
 
-static int on_progress(void *arg) {
-	return exec_cancelled(arg);
-}
+static int on_progress(void *arg) { return exec_cancelled(arg); }
 
 void session_set_database(struct session *s, const struct database *database) {
 	char schema[129];
@@ -197,9 +195,9 @@ static int enter_database(struct session *s, const char *wanted, const char *ini
 	const char *name = wanted && wanted[0] ? wanted : initial;
 	const struct database *d = catalog_database(s->catalog, name);
 	if (!d || d->offline || d->restoring || security_user(s, d->id, NULL, 0, NULL) < 0 ||
-	    (d->single_user && engine_single_user_taken(s->engine, d->id, s)))
-		return err_set_number(err, ERR_PERM, "SQL_4060", 4060, "Cannot open database \"%s\" requested by the login. The login failed.",
-				      name);
+		(d->single_user && engine_single_user_taken(s->engine, d->id, s)))
+		return err_set_number(err, ERR_PERM, "SQL_4060", 4060,
+			"Cannot open database \"%s\" requested by the login. The login failed.", name);
 	session_set_database(s, d);
 	return 0;
 }
@@ -239,7 +237,7 @@ static int set_up(struct session *s, const char *user, const char *password, con
 }
 
 struct session *session_open(struct engine *engine, const char *user, const char *password, const char *database,
-			     const char *application, const char *host, struct err *err) {
+	const char *application, const char *host, struct err *err) {
 	struct session *s = calloc(1, sizeof *s);
 	if (!s) {
 		err_set(err, ERR_TEMP, "MEMORY", "out of memory");
@@ -254,7 +252,8 @@ struct session *session_open(struct engine *engine, const char *user, const char
 	if (set_up(s, user, password, database, err) == 0) {
 		if (enlist(engine, s) == 0)
 			return s;
-		err_set_number(err, ERR_TEMP, "SQL_17809", 17809, "Could not connect because the maximum number of user connections has been reached.");
+		err_set_number(err, ERR_TEMP, "SQL_17809", 17809,
+			"Could not connect because the maximum number of user connections has been reached.");
 	}
 	session_close(s);
 	return NULL;
@@ -276,17 +275,11 @@ void session_close(struct session *s) {
 	free(s);
 }
 
-int session_id(const struct session *s) {
-	return s->id;
-}
+int session_id(const struct session *s) { return s->id; }
 
-const char *session_database(const struct session *s) {
-	return catalog_current(s->catalog)->name;
-}
+const char *session_database(const struct session *s) { return catalog_current(s->catalog)->name; }
 
-const char *session_collation(const struct session *s) {
-	return catalog_current(s->catalog)->collation;
-}
+const char *session_collation(const struct session *s) { return catalog_current(s->catalog)->collation; }
 
 /* --- a batch --- */
 
@@ -309,7 +302,8 @@ static void add_parameters(struct session *s, struct frame *frame, const struct 
 static void end_batch(struct session *s, enum flow flow) {
 	if (s->doomed && flow != FLOW_GONE) {
 		tran_rollback_all(s);
-		exec_info(s, 3998, 16, 1, 1, "Uncommittable transaction is detected at the end of the batch. The transaction is rolled back.");
+		exec_info(s, 3998, 16, 1, 1,
+			"Uncommittable transaction is detected at the end of the batch. The transaction is rolled back.");
 		exec_done(s, -1, 0, true);
 	}
 	if (flow == FLOW_GONE && s->trancount > 0 && (s->options.xact_abort || s->doomed || atomic_load(&s->killed)))
@@ -331,8 +325,10 @@ static enum flow run_batch(struct session *s, const char *sql, size_t len, const
 	}
 	enum flow flow;
 	if (count > PARAMETERS_MAX) {
-		flow = exec_failf(s, 1, 8003, "The incoming request has too many parameters. The server supports a maximum of %d parameters. Reduce "
-				  "the number of parameters and resend the request.", PARAMETERS_MAX);
+		flow = exec_failf(s, 1, 8003,
+			"The incoming request has too many parameters. The server supports a maximum of %d parameters. Reduce "
+			"the number of parameters and resend the request.",
+			PARAMETERS_MAX);
 	} else {
 		add_parameters(s, &frame, params, count);
 		flow = exec_text(s, &frame, sql, len);
@@ -346,9 +342,10 @@ static enum flow run_batch(struct session *s, const char *sql, size_t len, const
 }
 
 int engine_execute(struct session *s, const char *sql, size_t len, const struct sql_param *params, int param_count,
-		   const struct sink *sink) {
+	const struct sink *sink) {
 	if (atomic_load(&s->killed)) {
-		sink->message(sink->arg, 596, 21, 1, 1, "Cannot continue the execution because the session is in the kill state.");
+		sink->message(
+			sink->arg, 596, 21, 1, 1, "Cannot continue the execution because the session is in the kill state.");
 		return -1;
 	}
 	pthread_mutex_lock(&s->busy);

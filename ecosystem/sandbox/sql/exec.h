@@ -63,7 +63,7 @@ struct frame {
 	struct frame *parent;
 	struct arena arena;
 	const char *procedure; /* NULL = a batch */
-	int64_t object;        /* of the procedure or trigger */
+	int64_t object;	       /* of the procedure or trigger */
 	struct variable *variables;
 	int variable_count, variable_cap;
 	int64_t scope_identity;
@@ -106,7 +106,7 @@ struct session {
 	struct functions functions;
 	char login[129], application[129], host[129];
 	char login_time[32];
-	pthread_mutex_t busy;  /* held while a batch runs */
+	pthread_mutex_t busy; /* held while a batch runs */
 	atomic_bool killed;
 	struct options options;
 
@@ -115,7 +115,7 @@ struct session {
 	bool doomed, in_sqlite;
 	struct savepoint {
 		char name[33];
-		int id;    /* of the SQLite savepoint, 0 = nothing was written before it */
+		int id; /* of the SQLite savepoint, 0 = nothing was written before it */
 	} savepoints[SAVEPOINTS_MAX];
 	int savepoint_count, savepoint_id;
 	int write_depth; /* statements that write, nested by triggers and INSERT ... EXEC */
@@ -138,10 +138,10 @@ struct session {
 	int touched_count;
 	struct insert_exec *insert_exec; /* INSERT ... EXEC is collecting result sets */
 	int trigger_depth;
-	int64_t temporary_id; /* counts down: ids of temporary objects */
-	int command;       /* of the statement that runs, 195, 196, 197: for 547 */
+	int64_t temporary_id;	/* counts down: ids of temporary objects */
+	int command;		/* of the statement that runs, 195, 196, 197: for 547 */
 	int64_t command_target; /* object_id of the table it writes */
-	int64_t last_poll; /* exec_cancelled */
+	int64_t last_poll;	/* exec_cancelled */
 	bool gone;
 	_Atomic int64_t batches;
 	atomic_bool running;
@@ -198,8 +198,7 @@ void exec_variable_set(struct variable *v, sqlite3_value *value); /* takes the v
 enum flow exec_declare(struct session *s, struct stmt *stmt);
 enum flow exec_set_variable(struct session *s, const struct stmt *stmt);
 /* Value of an expression converted to `target` (NULL: as it is, type told in *type). Owned by the caller. */
-enum flow exec_value(struct session *s, struct expr *expr, const struct xtype *target, struct xtype *type,
-                     sqlite3_value **out);
+enum flow exec_value(struct session *s, struct expr *expr, const struct xtype *target, struct xtype *type, sqlite3_value **out);
 enum flow exec_condition(struct session *s, struct expr *expr, bool *out);
 /* Text of an expression, or NULL for NULL; in the frame's arena. */
 enum flow exec_string(struct session *s, struct expr *expr, const char **out);
@@ -243,7 +242,8 @@ enum flow exec_use(struct session *s, const char *name, int line);
 enum flow exec_kill(struct session *s, const struct stmt *stmt);
 void options_init(struct options *o);
 /* 1934 when the options are not those that indexed views, computed columns and filtered indexes ask for. */
-int exec_check_options(struct session *s, const struct object *table, const char *verb, int line, struct sqlerror *error) MUSTCHECK;
+int exec_check_options(
+	struct session *s, const struct object *table, const char *verb, int line, struct sqlerror *error) MUSTCHECK;
 
 /* --- tran.c --- */
 
@@ -253,8 +253,8 @@ enum flow tran_rollback_statement(struct session *s, const struct stmt *stmt);
 enum flow tran_save(struct session *s, const struct stmt *stmt);
 /* Rolls everything back and lets the locks go. */
 void tran_rollback_all(struct session *s);
-/* Before a statement writes: SQLite's transaction (durable: a table of a database, or a #table inside a transaction) and a savepoint for
- * the statement. tran_end_write() ends it; in autocommit it commits. */
+/* Before a statement writes: SQLite's transaction (durable: a table of a database, or a #table inside a transaction) and a
+ * savepoint for the statement. tran_end_write() ends it; in autocommit it commits. */
 int tran_begin_write(struct session *s, bool durable, int line, struct sqlerror *error) MUSTCHECK;
 int tran_end_write(struct session *s, bool failed, int line, struct sqlerror *error);
 /* IMPLICIT_TRANSACTIONS: the statement opens one. */
@@ -288,8 +288,8 @@ void security_default_schema(struct session *s, int database, char *out, size_t 
 enum flow procs_execute(struct session *s, const struct stmt *stmt);
 enum flow procs_execute_text(struct session *s, const struct stmt *stmt);
 /* Runs the AFTER triggers of the table for what the captures hold. */
-enum flow procs_triggers(struct session *s, const struct object *table, char event, const struct object *inserted,
-                         const struct object *deleted);
+enum flow procs_triggers(
+	struct session *s, const struct object *table, char event, const struct object *inserted, const struct object *deleted);
 
 /* --- session_functions.c --- */
 

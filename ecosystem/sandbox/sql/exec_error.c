@@ -16,7 +16,8 @@ static bool among(const int *numbers, int number) {
 
 /* Errors that end the batch and its transaction even without XACT_ABORT: conversions, deadlocks. */
 static bool ends_batch(int number) {
-	static const int numbers[] = { 235, 241, 242, 244, 245, 248, 293, 295, 296, 517, 1205, 3609, 3930, 3998, 8114, 8169, 9803, 0 };
+	static const int numbers[] = { 235, 241, 242, 244, 245, 248, 293, 295, 296, 517, 1205, 3609, 3930, 3998, 8114, 8169, 9803,
+		0 };
 	return among(numbers, number);
 }
 
@@ -102,7 +103,7 @@ static bool same_columns(const struct object *o, const struct index *x, const ch
 	for (int i = 0; i < x->column_count; i++)
 		if (!x->columns[i].included)
 			snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s.%s", text[0] ? ", " : "",
-				 o->sql + (o->temporary ? 5 : 0), o->columns[x->columns[i].column].sql);
+				o->sql + (o->temporary ? 5 : 0), o->columns[x->columns[i].column].sql);
 	return strcmp(text, list) == 0;
 }
 
@@ -136,26 +137,30 @@ static void unique_error(struct session *s, const char *list, int line, struct s
 		if (!x->unique || (id ? x->id != id : !same_columns(o, x, list)))
 			continue;
 		if (x->constraint)
-			sqlerror_set(out, 2627, line, "Violation of %s constraint '%s'. Cannot insert duplicate key in object '%s.%s'.",
-				     x->primary ? "PRIMARY KEY" : "UNIQUE KEY", x->name, o->schema, o->name);
+			sqlerror_set(out, 2627, line,
+				"Violation of %s constraint '%s'. Cannot insert duplicate key in object '%s.%s'.",
+				x->primary ? "PRIMARY KEY" : "UNIQUE KEY", x->name, o->schema, o->name);
 		else
 			sqlerror_set(out, 2601, line, "Cannot insert duplicate key row in object '%s.%s' with unique index '%s'.",
-				     o->schema, o->name, x->name);
+				o->schema, o->name, x->name);
 		return;
 	}
 	sqlerror_set(out, 2627, line, "Violation of UNIQUE KEY constraint. Cannot insert duplicate key in object '%s'.",
-		     o ? o->name : list);
+		o ? o->name : list);
 }
 
 static void check_error(struct session *s, const char *name, int line, struct sqlerror *out) {
-	sqlite3_stmt *stmt = stmts_take(s->stmts, "SELECT k.name, d.name, s.name, o.name FROM m_object k JOIN m_object o ON o.id = k.parent "
-						  "JOIN m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db WHERE k.id = ?1");
+	sqlite3_stmt *stmt =
+		stmts_take(s->stmts, "SELECT k.name, d.name, s.name, o.name FROM m_object k JOIN m_object o ON o.id = k.parent "
+				     "JOIN m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db WHERE k.id = ?1");
 	if (stmt)
 		sqlite3_bind_int64(stmt, 1, strtoll(name + 1, NULL, 10));
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
-		sqlerror_set(out, 547, line, "The %s statement conflicted with the CHECK constraint \"%s\". The conflict occurred in database "
-			     "\"%s\", table \"%s.%s\".", verb(s), sqlite3_column_text(stmt, 0), sqlite3_column_text(stmt, 1),
-			     sqlite3_column_text(stmt, 2), sqlite3_column_text(stmt, 3));
+		sqlerror_set(out, 547, line,
+			"The %s statement conflicted with the CHECK constraint \"%s\". The conflict occurred in database "
+			"\"%s\", table \"%s.%s\".",
+			verb(s), sqlite3_column_text(stmt, 0), sqlite3_column_text(stmt, 1), sqlite3_column_text(stmt, 2),
+			sqlite3_column_text(stmt, 3));
 	else
 		sqlerror_set(out, 547, line, "The %s statement conflicted with a CHECK constraint.", verb(s));
 	stmts_put(s->stmts, stmt);
@@ -164,21 +169,29 @@ static void check_error(struct session *s, const char *name, int line, struct sq
 /* SQLite does not say which one: known when the table has only one that can be meant. */
 static void foreign_error(struct session *s, int line, struct sqlerror *out) {
 	bool reference = s->command == 196;
-	sqlite3_stmt *stmt = stmts_take(s->stmts, reference ?
-		"SELECT k.name, d.name, s.name, o.name, c.name, count(*) FROM m_fkey f JOIN m_object k ON k.id = f.id JOIN m_object o ON o.id = f.object JOIN "
-		"m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db LEFT JOIN m_column c ON c.object = f.object AND 'c' || c.id = f.columns WHERE "
-		"f.ref = ?1 AND f.on_delete = 0" :
-		"SELECT k.name, d.name, s.name, o.name, c.name, count(*) FROM m_fkey f JOIN m_object k ON k.id = f.id JOIN m_object o ON o.id = f.ref JOIN "
-		"m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db LEFT JOIN m_column c ON c.object = f.ref AND 'c' || c.id = f.ref_columns WHERE "
-		"f.object = ?1");
+	sqlite3_stmt *stmt =
+		stmts_take(s->stmts, reference ? "SELECT k.name, d.name, s.name, o.name, c.name, count(*) FROM m_fkey f JOIN "
+						 "m_object k ON k.id = f.id JOIN m_object o ON o.id = f.object JOIN "
+						 "m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db LEFT JOIN "
+						 "m_column c ON c.object = f.object AND 'c' || c.id = f.columns WHERE "
+						 "f.ref = ?1 AND f.on_delete = 0"
+					       : "SELECT k.name, d.name, s.name, o.name, c.name, count(*) FROM m_fkey f JOIN "
+						 "m_object k ON k.id = f.id JOIN m_object o ON o.id = f.ref JOIN "
+						 "m_schema s ON s.id = o.schema JOIN m_database d ON d.id = o.db LEFT JOIN "
+						 "m_column c ON c.object = f.ref AND 'c' || c.id = f.ref_columns WHERE "
+						 "f.object = ?1");
 	const char *kind = reference ? "REFERENCE" : "FOREIGN KEY";
 	if (stmt)
 		sqlite3_bind_int64(stmt, 1, s->command_target);
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 5) == 1)
-		sqlerror_set(out, 547, line, "The %s statement conflicted with the %s constraint \"%s\". The conflict occurred in database \"%s\", table "
-			     "\"%s.%s\"%s%s%s.", verb(s), kind, sqlite3_column_text(stmt, 0), sqlite3_column_text(stmt, 1), sqlite3_column_text(stmt, 2),
-			     sqlite3_column_text(stmt, 3), sqlite3_column_text(stmt, 4) ? ", column '" : "",
-			     sqlite3_column_text(stmt, 4) ? (const char *)sqlite3_column_text(stmt, 4) : "", sqlite3_column_text(stmt, 4) ? "'" : "");
+		sqlerror_set(out, 547, line,
+			"The %s statement conflicted with the %s constraint \"%s\". The conflict occurred in database \"%s\", "
+			"table "
+			"\"%s.%s\"%s%s%s.",
+			verb(s), kind, sqlite3_column_text(stmt, 0), sqlite3_column_text(stmt, 1), sqlite3_column_text(stmt, 2),
+			sqlite3_column_text(stmt, 3), sqlite3_column_text(stmt, 4) ? ", column '" : "",
+			sqlite3_column_text(stmt, 4) ? (const char *)sqlite3_column_text(stmt, 4) : "",
+			sqlite3_column_text(stmt, 4) ? "'" : "");
 	else
 		sqlerror_set(out, 547, line, "The %s statement conflicted with a %s constraint.", verb(s), kind);
 	stmts_put(s->stmts, stmt);
@@ -241,8 +254,9 @@ enum flow exec_throw(struct session *s, const struct stmt *stmt) {
 	struct sqlerror error = { 0 };
 	if (stmt->arg_count == 0) {
 		if (!s->caught)
-			return exec_failf(s, stmt->line, 10704, "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert "
-					  "the THROW statement inside a CATCH block, or add error parameters to the THROW statement.");
+			return exec_failf(s, stmt->line, 10704,
+				"To rethrow an error, a THROW statement must be used inside a CATCH block. Insert "
+				"the THROW statement inside a CATCH block, or add error parameters to the THROW statement.");
 		error = s->caught->error;
 		s->skip = NULL;
 		return raise_error(s, &error, REACH_BATCH, s->options.xact_abort);
@@ -257,8 +271,10 @@ enum flow exec_throw(struct session *s, const struct stmt *stmt) {
 	if (flow != FLOW_NEXT)
 		return flow;
 	if (number < 50000 || number > INT32_MAX)
-		return exec_failf(s, stmt->line, 35100, "Error number %lld in the THROW statement is outside the valid range. Specify an error "
-				  "number in the valid range of 50000 to 2147483647.", (long long)number);
+		return exec_failf(s, stmt->line, 35100,
+			"Error number %lld in the THROW statement is outside the valid range. Specify an error "
+			"number in the valid range of 50000 to 2147483647.",
+			(long long)number);
 	sqlerror_set(&error, (int)number, stmt->line, "%s", text ? text : "");
 	error.state = (int)state;
 	s->skip = NULL;
@@ -294,15 +310,17 @@ static enum flow message_format(struct session *s, const struct stmt *stmt, cons
 	return FLOW_NEXT;
 }
 
-static enum flow raise_message(struct session *s, const struct stmt *stmt, int number, const char *text, int severity, int state) {
+static enum flow raise_message(
+	struct session *s, const struct stmt *stmt, int number, const char *text, int severity, int state) {
 	struct sqlerror error = { 0 };
 	if (severity <= 10) {
 		exec_info(s, number, severity, state, stmt->line, text);
 		return s->gone ? FLOW_GONE : FLOW_NEXT;
 	}
 	if (severity > 18 && !security_is_admin(s))
-		return exec_failf(s, stmt->line, 2754, "Error severity levels greater than 18 can only be specified by members of the sysadmin "
-				  "role, using the WITH LOG option.");
+		return exec_failf(s, stmt->line, 2754,
+			"Error severity levels greater than 18 can only be specified by members of the sysadmin "
+			"role, using the WITH LOG option.");
 	sqlerror_set(&error, number, stmt->line, "%s", text);
 	error.severity = severity > 25 ? 25 : severity;
 	error.state = state;
@@ -324,8 +342,10 @@ enum flow exec_raiserror(struct session *s, const struct stmt *stmt) {
 	char *end;
 	long given = text && stmt->args[0]->kind != E_STRING && stmt->args[0]->kind != E_NSTRING ? strtol(text, &end, 10) : 0;
 	if (given > 0 && *end == '\0')
-		return exec_failf(s, stmt->line, 18054, "Error %ld, severity %d, state %d was raised, but no message with that error number was "
-				  "found in sys.messages.", given, (int)severity, (int)state);
+		return exec_failf(s, stmt->line, 18054,
+			"Error %ld, severity %d, state %d was raised, but no message with that error number was "
+			"found in sys.messages.",
+			given, (int)severity, (int)state);
 	struct buf out;
 	buf_init(&out, 2048);
 	flow = message_format(s, stmt, text ? text : "", &out);

@@ -149,8 +149,10 @@ enum flow exec_admit(struct session *s, const struct tr_result *r, int line) {
 	if (check_permissions(s, r, &error) < 0)
 		return exec_fail(s, &error);
 	if (s->options.isolation == 'N' && r->use_count)
-		return exec_failf(s, line, 3952, "Snapshot isolation transaction failed accessing database '%s' because snapshot isolation is not "
-				  "allowed in this database. Use ALTER DATABASE to allow snapshot isolation.", catalog_current(s->catalog)->name);
+		return exec_failf(s, line, 3952,
+			"Snapshot isolation transaction failed accessing database '%s' because snapshot isolation is not "
+			"allowed in this database. Use ALTER DATABASE to allow snapshot isolation.",
+			catalog_current(s->catalog)->name);
 	requests = calloc((size_t)r->use_count + 1, sizeof *requests);
 	if (!requests)
 		abort();
@@ -175,7 +177,7 @@ struct run {
 	int line;
 	int64_t rows;
 	struct sqlerror error;
-	enum flow flow; /* FLOW_GONE from the sink */
+	enum flow flow;	      /* FLOW_GONE from the sink */
 	sqlite3_value **kept; /* for the feeds */
 	int kept_rows, kept_width, kept_cap;
 };
@@ -293,12 +295,15 @@ static int create_into(struct session *s, struct tr_result *r, struct sqlerror *
 	for (int i = 0; i < r->column_count; i++) {
 		const struct sql_column *c = &r->columns[i];
 		if (!c->name[0])
-			return sqlerror_set(error, 1038, create->line, "An object or column name is missing or empty. For SELECT INTO statements, "
-					    "verify each column has a name.");
+			return sqlerror_set(error, 1038, create->line,
+				"An object or column name is missing or empty. For SELECT INTO statements, "
+				"verify each column has a name.");
 		create->defs[i] = (struct column_def){
 			.name = c->name,
-			.type = { .type = c->type == SQL_ROWVERSION ? SQL_BINARY : c->type, .length = c->type == SQL_ROWVERSION ? 8 : c->length,
-				  .precision = c->precision, .scale = c->scale },
+			.type = { .type = c->type == SQL_ROWVERSION ? SQL_BINARY : c->type,
+				.length = c->type == SQL_ROWVERSION ? 8 : c->length,
+				.precision = c->precision,
+				.scale = c->scale },
 			.nullable = c->nullable,
 			.null_said = true,
 			.identity = c->identity,
@@ -315,8 +320,9 @@ static int create_into(struct session *s, struct tr_result *r, struct sqlerror *
 		columns = arena_fmt(arena, "%s%s%s", columns, i ? "," : "", o->columns[i].sql);
 	for (int i = 0; i < r->step_count; i++)
 		if (r->steps[i].kind == TR_ROWS)
-			r->steps[i] = (struct tr_step){ .kind = TR_RUN, .counts = true,
-							.sql = arena_fmt(arena, "INSERT INTO %s(%s) %s", o->sql, columns, r->steps[i].sql) };
+			r->steps[i] = (struct tr_step){ .kind = TR_RUN,
+				.counts = true,
+				.sql = arena_fmt(arena, "INSERT INTO %s(%s) %s", o->sql, columns, r->steps[i].sql) };
 	r->column_count = 0;
 	return 0;
 }
@@ -337,14 +343,13 @@ int exec_translate(struct session *s, struct stmt *stmt, struct tr_result **out,
 	return 0;
 }
 
-static char event_of(const struct tr_result *r) {
-	return r->command == 195 ? 'I' : r->command == 197 ? 'U' : 'D';
-}
+static char event_of(const struct tr_result *r) { return r->command == 195 ? 'I' : r->command == 197 ? 'U' : 'D'; }
 
 static bool has_trigger(const struct tr_result *r) {
 	const struct object *o = r->target;
 	char event = event_of(r);
-	return o && ((event == 'I' && o->insert_trigger) || (event == 'U' && o->update_trigger) || (event == 'D' && o->delete_trigger));
+	return o && ((event == 'I' && o->insert_trigger) || (event == 'U' && o->update_trigger) ||
+			    (event == 'D' && o->delete_trigger));
 }
 
 static enum flow finish(struct run *run, bool counted) {
@@ -399,8 +404,11 @@ static enum flow run_write(struct session *s, struct stmt *stmt, struct tr_resul
 	enum flow flow = FLOW_NEXT;
 	s->command = r->command;
 	s->command_target = r->target ? r->target->id : 0;
-	if (r->target && exec_check_options(s, r->target, r->command == 195 ? "INSERT" : r->command == 197 ? "UPDATE" : "DELETE",
-					    stmt->line, &error) < 0)
+	if (r->target && exec_check_options(s, r->target,
+				 r->command == 195   ? "INSERT"
+				 : r->command == 197 ? "UPDATE"
+						     : "DELETE",
+				 stmt->line, &error) < 0)
 		return exec_fail(s, &error);
 	if (tran_begin_write(s, writes(s, r), stmt->line, &error) < 0)
 		return exec_fail(s, &error);
@@ -433,7 +441,8 @@ enum flow exec_query(struct session *s, struct stmt *stmt) {
 	if (stmt->body)
 		return exec_insert_exec(s, stmt);
 	if (s->options.rowcount && stmt->kind != S_SELECT)
-		return exec_failf(s, stmt->line, 40000, "SET ROWCOUNT for INSERT, UPDATE and DELETE is not supported by the stand-in; use TOP.");
+		return exec_failf(s, stmt->line, 40000,
+			"SET ROWCOUNT for INSERT, UPDATE and DELETE is not supported by the stand-in; use TOP.");
 	for (int i = 0; i < 5; i++) {
 		if (exec_translate(s, stmt, &r, &error) < 0)
 			return exec_fail(s, &error);

@@ -7,9 +7,16 @@
 #include <strings.h>
 
 void options_init(struct options *o) {
-	*o = (struct options){ .ansi_nulls = true, .ansi_padding = true, .ansi_warnings = true, .concat_null = true,
-			       .quoted_identifier = true, .arithabort = true, .lock_timeout = -1, .textsize = 2147483647,
-			       .isolation = 'C', .language = "us_english" };
+	*o = (struct options){ .ansi_nulls = true,
+		.ansi_padding = true,
+		.ansi_warnings = true,
+		.concat_null = true,
+		.quoted_identifier = true,
+		.arithabort = true,
+		.lock_timeout = -1,
+		.textsize = 2147483647,
+		.isolation = 'C',
+		.language = "us_english" };
 }
 
 /* --- ON and OFF --- */
@@ -38,8 +45,8 @@ static bool *flag_of(struct options *o, const char *name) {
 
 /* Nothing depends on them here. */
 static bool is_ignored(const char *name) {
-	static const char *const names[] = { "ANSI_NULL_DFLT_ON", "ANSI_NULL_DFLT_OFF", "CURSOR_CLOSE_ON_COMMIT", "FORCEPLAN", "IO", "TIME",
-					     "ARITHIGNORE", "CONTEXT_INFO", "REMOTE_PROC_TRANSACTIONS", "DEADLOCK_PRIORITY", NULL };
+	static const char *const names[] = { "ANSI_NULL_DFLT_ON", "ANSI_NULL_DFLT_OFF", "CURSOR_CLOSE_ON_COMMIT", "FORCEPLAN",
+		"IO", "TIME", "ARITHIGNORE", "CONTEXT_INFO", "REMOTE_PROC_TRANSACTIONS", "DEADLOCK_PRIORITY", NULL };
 	for (int i = 0; names[i]; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -100,8 +107,10 @@ static enum flow set_language(struct session *s, const struct stmt *stmt) {
 	bool british = strcasecmp(name, "British") == 0 || strcasecmp(name, "British English") == 0;
 	bool german = strcasecmp(name, "Deutsch") == 0 || strcasecmp(name, "German") == 0;
 	if (!english && !british && !german)
-		return exec_failf(s, stmt->line, 2740, "SET LANGUAGE failed because '%s' is not an official language name or a language alias on "
-				  "this SQL Server.", name);
+		return exec_failf(s, stmt->line, 2740,
+			"SET LANGUAGE failed because '%s' is not an official language name or a language alias on "
+			"this SQL Server.",
+			name);
 	snprintf(s->options.language, sizeof s->options.language, "%s", german ? "Deutsch" : british ? "British" : "us_english");
 	s->functions.date_first = english ? 7 : 1;
 	s->functions.date_format = english ? 'm' : 'd';
@@ -121,11 +130,11 @@ static enum flow set_date_format(struct session *s, const struct stmt *stmt) {
 }
 
 static enum flow set_isolation(struct session *s, const struct stmt *stmt) {
-	s->options.isolation = strcmp(stmt->text2, "READ COMMITTED") == 0   ? 'C' :
-			       strcmp(stmt->text2, "READ UNCOMMITTED") == 0 ? 'U' :
-			       strcmp(stmt->text2, "REPEATABLE READ") == 0  ? 'R' :
-			       strcmp(stmt->text2, "SERIALIZABLE") == 0     ? 'S' :
-									      'N';
+	s->options.isolation = strcmp(stmt->text2, "READ COMMITTED") == 0     ? 'C'
+			       : strcmp(stmt->text2, "READ UNCOMMITTED") == 0 ? 'U'
+			       : strcmp(stmt->text2, "REPEATABLE READ") == 0  ? 'R'
+			       : strcmp(stmt->text2, "SERIALIZABLE") == 0     ? 'S'
+									      : 'N';
 	return FLOW_NEXT;
 }
 
@@ -133,11 +142,13 @@ static enum flow set_identity_insert(struct session *s, const struct stmt *stmt)
 	struct sqlerror error = { 0 };
 	struct object *table = catalog_object(s->catalog, &stmt->name, &error);
 	if (!table)
-		return exec_failf(s, stmt->line, 1088, "Cannot find the object \"%s\" because it does not exist or you do not have permissions.",
-				  stmt->name.part[stmt->name.count - 1]);
+		return exec_failf(s, stmt->line, 1088,
+			"Cannot find the object \"%s\" because it does not exist or you do not have permissions.",
+			stmt->name.part[stmt->name.count - 1]);
 	if (table->identity < 0)
-		return exec_failf(s, stmt->line, 8106, "Table '%s.%s' does not have the identity property. Cannot perform SET operation.",
-				  table->schema, table->name);
+		return exec_failf(s, stmt->line, 8106,
+			"Table '%s.%s' does not have the identity property. Cannot perform SET operation.", table->schema,
+			table->name);
 	if (!stmt->flag) {
 		if (s->options.identity_insert == table->id)
 			s->options.identity_insert = 0;
@@ -146,8 +157,10 @@ static enum flow set_identity_insert(struct session *s, const struct stmt *stmt)
 	if (s->options.identity_insert && s->options.identity_insert != table->id) {
 		const struct object *other = catalog_by_id(s->catalog, s->options.identity_insert);
 		if (other)
-			return exec_failf(s, stmt->line, 8107, "IDENTITY_INSERT is already ON for table '%s.%s.%s'. Cannot perform SET operation for "
-					  "table '%s'.", other->database->name, other->schema, other->name, table->name);
+			return exec_failf(s, stmt->line, 8107,
+				"IDENTITY_INSERT is already ON for table '%s.%s.%s'. Cannot perform SET operation for "
+				"table '%s'.",
+				other->database->name, other->schema, other->name, table->name);
 	}
 	s->options.identity_insert = table->id;
 	return FLOW_NEXT;
@@ -174,7 +187,7 @@ static enum flow set_one(struct session *s, const struct stmt *stmt, const char 
 	if (strcmp(name, "IDENTITY_INSERT") == 0)
 		return set_identity_insert(s, stmt);
 	if (strcmp(name, "LOCK_TIMEOUT") == 0 || strcmp(name, "TEXTSIZE") == 0 || strcmp(name, "ROWCOUNT") == 0 ||
-	    strcmp(name, "DATEFIRST") == 0)
+		strcmp(name, "DATEFIRST") == 0)
 		return set_number(s, stmt, name);
 	if (strcmp(name, "LANGUAGE") == 0)
 		return set_language(s, stmt);
@@ -212,18 +225,24 @@ int exec_check_options(struct session *s, const struct object *table, const char
 		const char *name;
 		bool bad;
 	} all[] = {
-		{ "ANSI_NULLS", !o->ansi_nulls },     { "QUOTED_IDENTIFIER", !o->quoted_identifier },
-		{ "CONCAT_NULL_YIELDS_NULL", !o->concat_null }, { "ANSI_WARNINGS", !o->ansi_warnings },
-		{ "ANSI_PADDING", !o->ansi_padding }, { "NUMERIC_ROUNDABORT", o->numeric_roundabort },
+		{ "ANSI_NULLS", !o->ansi_nulls },
+		{ "QUOTED_IDENTIFIER", !o->quoted_identifier },
+		{ "CONCAT_NULL_YIELDS_NULL", !o->concat_null },
+		{ "ANSI_WARNINGS", !o->ansi_warnings },
+		{ "ANSI_PADDING", !o->ansi_padding },
+		{ "NUMERIC_ROUNDABORT", o->numeric_roundabort },
 	};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (all[i].bad)
 			snprintf(wrong + strlen(wrong), sizeof wrong - strlen(wrong), "%s%s", wrong[0] ? ", " : "", all[i].name);
 	if (!wrong[0])
 		return 0;
-	return sqlerror_set(error, 1934, line, "%s failed because the following SET options have incorrect settings: '%s'. Verify that SET "
-			    "options are correct for use with indexed views and/or indexes on computed columns and/or filtered indexes and/or query "
-			    "notifications and/or XML data type methods and/or spatial index operations.", verb, wrong);
+	return sqlerror_set(error, 1934, line,
+		"%s failed because the following SET options have incorrect settings: '%s'. Verify that SET "
+		"options are correct for use with indexed views and/or indexes on computed columns and/or filtered indexes "
+		"and/or query "
+		"notifications and/or XML data type methods and/or spatial index operations.",
+		verb, wrong);
 }
 
 /* --- USE and KILL --- */
@@ -232,13 +251,18 @@ enum flow exec_use(struct session *s, const char *name, int line) {
 	const struct database *d = catalog_database(s->catalog, name);
 	char text[300];
 	if (!d)
-		return exec_failf(s, line, 911, "Database '%s' does not exist. Make sure that the name is entered correctly.", name);
+		return exec_failf(
+			s, line, 911, "Database '%s' does not exist. Make sure that the name is entered correctly.", name);
 	if (d->offline || d->restoring)
-		return exec_failf(s, line, d->offline ? 942 : 927, d->offline ? "Database '%s' cannot be opened because it is offline." :
-				  "Database '%s' cannot be opened. It is in the middle of a restore.", d->name);
+		return exec_failf(s, line, d->offline ? 942 : 927,
+			d->offline ? "Database '%s' cannot be opened because it is offline."
+				   : "Database '%s' cannot be opened. It is in the middle of a restore.",
+			d->name);
 	if (security_user(s, d->id, NULL, 0, NULL) < 0)
-		return exec_failf(s, line, 916, "The server principal \"%s\" is not able to access the database \"%s\" under the current security "
-				  "context.", s->login, d->name);
+		return exec_failf(s, line, 916,
+			"The server principal \"%s\" is not able to access the database \"%s\" under the current security "
+			"context.",
+			s->login, d->name);
 	if (d->single_user && engine_single_user_taken(s->engine, d->id, s))
 		return exec_failf(s, line, 924, "Database '%s' is already open and can only have one user at a time.", d->name);
 	session_set_database(s, d);

@@ -16,8 +16,9 @@
 int functions_add(sqlite3 *db, struct functions *context, const struct function_entry *list) {
 	int rc = SQLITE_OK;
 	for (; list->name && rc == SQLITE_OK; list++)
-		rc = sqlite3_create_function_v2(db, list->name, list->arguments, SQLITE_UTF8 | (list->varies ? 0 : SQLITE_DETERMINISTIC) | SQLITE_INNOCUOUS,
-						context, list->call, NULL, NULL, NULL);
+		rc = sqlite3_create_function_v2(db, list->name, list->arguments,
+			SQLITE_UTF8 | (list->varies ? 0 : SQLITE_DETERMINISTIC) | SQLITE_INNOCUOUS, context, list->call, NULL,
+			NULL, NULL);
 	return rc;
 }
 
@@ -72,9 +73,11 @@ static void duplicate(sqlite3_context *c, int n, sqlite3_value **v) {
 	char values[600] = "";
 	for (int i = 1; i < n; i++) {
 		const char *value = (const char *)sqlite3_value_text(v[i]);
-		snprintf(values + strlen(values), sizeof values - strlen(values), "%s%s", i > 1 ? ", " : "", value ? value : "<NULL>");
+		snprintf(values + strlen(values), sizeof values - strlen(values), "%s%s", i > 1 ? ", " : "",
+			value ? value : "<NULL>");
 	}
-	functions_error(c, text && strncmp(text, "Violation", 9) == 0 ? 2627 : 2601, "%s The duplicate key value is (%s).", text ? text : "", values);
+	functions_error(c, text && strncmp(text, "Violation", 9) == 0 ? 2627 : 2601, "%s The duplicate key value is (%s).",
+		text ? text : "", values);
 }
 
 static void join(sqlite3_context *c, int n, sqlite3_value **v) {
@@ -96,8 +99,9 @@ static void cut(sqlite3_context *c, int n, sqlite3_value **v) {
 	const char *text = (const char *)sqlite3_value_text(v[0]);
 	(void)n;
 	if (text)
-		sqlite3_result_text(c, text, (int)functions_prefix(text, (size_t)sqlite3_value_bytes(v[0]), (size_t)sqlite3_value_int(v[1])),
-				    SQLITE_TRANSIENT);
+		sqlite3_result_text(c, text,
+			(int)functions_prefix(text, (size_t)sqlite3_value_bytes(v[0]), (size_t)sqlite3_value_int(v[1])),
+			SQLITE_TRANSIENT);
 }
 
 static const struct function_entry entries[] = {

@@ -35,7 +35,8 @@ static void add(sqlite3_context *c, sqlite3_value **v, char op) {
 	t->rows += op == '+' ? 1 : -1;
 	if (t->type != SQL_DECIMAL && t->type != SQL_MONEY) {
 		int64_t value = sqlite3_value_int64(v[0]);
-		if (op == '+' ? __builtin_add_overflow(t->integer, value, &t->integer) : __builtin_sub_overflow(t->integer, value, &t->integer))
+		if (op == '+' ? __builtin_add_overflow(t->integer, value, &t->integer)
+			      : __builtin_sub_overflow(t->integer, value, &t->integer))
 			t->overflow = true;
 		return;
 	}
@@ -59,7 +60,7 @@ static void inverse(sqlite3_context *c, int n, sqlite3_value **v) {
 
 static void overflow(sqlite3_context *c, const struct total *t) {
 	functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.",
-			t->type == SQL_DECIMAL ? "numeric" : xtype_name((enum sql_type)t->type));
+		t->type == SQL_DECIMAL ? "numeric" : xtype_name((enum sql_type)t->type));
 }
 
 static void put_exact(sqlite3_context *c, const struct total *t, struct decimal *d) {
@@ -121,8 +122,10 @@ static void single_step(sqlite3_context *c, int n, sqlite3_value **v) {
 	if (!s)
 		return;
 	if (s->rows++ > 0)
-		functions_error(c, 512, "Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= or when the "
-				"subquery is used as an expression.");
+		functions_error(c, 512,
+			"Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, "
+			">= or when the "
+			"subquery is used as an expression.");
 	else
 		s->value = sqlite3_value_dup(v[0]);
 }
@@ -151,7 +154,8 @@ int functions_aggregate_register(sqlite3 *db, struct functions *context) {
 	if (rc == SQLITE_OK)
 		rc = sqlite3_create_window_function(db, "t_sum", 3, flags, context, step, sum_value, sum_value, inverse, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_create_window_function(db, "t_avg", 3, flags, context, step, average_value, average_value, inverse, NULL);
+		rc = sqlite3_create_window_function(
+			db, "t_avg", 3, flags, context, step, average_value, average_value, inverse, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_create_function_v2(db, "t_single", 1, flags, context, NULL, single_step, single_final, NULL);
 	return rc;

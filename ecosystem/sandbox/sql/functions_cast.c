@@ -34,14 +34,13 @@ static void failf(sqlite3_context *c, struct cast_target *to, int number, const 
 	fail(c, to, number, text);
 }
 
-static const char *type_name(enum sql_type type) {
-	return type == SQL_DECIMAL ? "numeric" : xtype_name(type);
-}
+static const char *type_name(enum sql_type type) { return type == SQL_DECIMAL ? "numeric" : xtype_name(type); }
 
 /* --- to integers --- */
 
 static void trim(struct source *s) {
-	while (s->len && (s->text[s->len - 1] == ' ' || s->text[s->len - 1] == '\t' || s->text[s->len - 1] == '\n' || s->text[s->len - 1] == '\r'))
+	while (s->len && (s->text[s->len - 1] == ' ' || s->text[s->len - 1] == '\t' || s->text[s->len - 1] == '\n' ||
+				 s->text[s->len - 1] == '\r'))
 		s->len--;
 	while (s->len && (*s->text == ' ' || *s->text == '\t' || *s->text == '\n' || *s->text == '\r')) {
 		s->text++;
@@ -88,14 +87,16 @@ static bool in_range(enum sql_type type, int64_t value) {
 static void integer_overflow(sqlite3_context *c, const struct source *s, struct cast_target *to, int64_t value) {
 	const char *from = type_name(s->type), *target = type_name(to->type);
 	if (xtype_is_char(s->type) && to->type != SQL_BIGINT)
-		failf(c, to, to->type == SQL_INT ? 248 : 244, to->type == SQL_INT ? "The conversion of the %s value '%.*s' overflowed an int column." :
-		      "The conversion of the %s value '%.*s' overflowed an integer column. Use a larger integer column.", from, (int)(s->len > 200 ? 200 : s->len),
-		      s->text);
+		failf(c, to, to->type == SQL_INT ? 248 : 244,
+			to->type == SQL_INT ? "The conversion of the %s value '%.*s' overflowed an int column."
+					    : "The conversion of the %s value '%.*s' overflowed an integer column. Use a larger "
+					      "integer column.",
+			from, (int)(s->len > 200 ? 200 : s->len), s->text);
 	else if (to->type == SQL_TINYINT || to->type == SQL_SMALLINT)
 		failf(c, to, 220, "Arithmetic overflow error for data type %s, value = %lld.", target, (long long)value);
 	else
-		failf(c, to, 8115, "Arithmetic overflow error converting %s to data type %s.", xtype_is_integer(s->type) || xtype_is_char(s->type) ? "expression" : from,
-		      target);
+		failf(c, to, 8115, "Arithmetic overflow error converting %s to data type %s.",
+			xtype_is_integer(s->type) || xtype_is_char(s->type) ? "expression" : from, target);
 }
 
 static void put_integer(sqlite3_context *c, const struct source *s, struct cast_target *to, int64_t value) {
@@ -114,7 +115,7 @@ static void bad_text(sqlite3_context *c, const struct source *s, struct cast_tar
 		failf(c, to, 235, "Cannot convert a char value to money. The char value has incorrect syntax.");
 	else
 		failf(c, to, 245, "Conversion failed when converting the %s value '%.*s' to data type %s.", type_name(s->type),
-		      (int)(s->len > 300 ? 300 : s->len), s->text, type_name(to->type));
+			(int)(s->len > 300 ? 300 : s->len), s->text, type_name(to->type));
 }
 
 static int64_t blob_integer(sqlite3_value *value) {
@@ -172,7 +173,8 @@ static void to_integer(sqlite3_context *c, const struct source *s, struct cast_t
 	case FAMILY_CHAR: {
 		struct source t = *s;
 		trim(&t);
-		if (to->type == SQL_BIT && ((t.len == 4 && strncasecmp(t.text, "true", 4) == 0) || (t.len == 5 && strncasecmp(t.text, "false", 5) == 0))) {
+		if (to->type == SQL_BIT && ((t.len == 4 && strncasecmp(t.text, "true", 4) == 0) ||
+						   (t.len == 5 && strncasecmp(t.text, "false", 5) == 0))) {
 			sqlite3_result_int(c, t.len == 4);
 			return;
 		}
@@ -207,7 +209,8 @@ static bool money_text(const struct source *s, char *out, size_t size, size_t *l
 	return true;
 }
 
-static enum decimal_status exact_value(sqlite3_context *c, const struct source *s, const struct cast_target *to, struct decimal *d) {
+static enum decimal_status exact_value(
+	sqlite3_context *c, const struct source *s, const struct cast_target *to, struct decimal *d) {
 	char text[100];
 	size_t len;
 	struct tds_date date;
@@ -253,7 +256,8 @@ static void to_exact(sqlite3_context *c, const struct source *s, struct cast_tar
 	else if (status == DECIMAL_MALFORMED)
 		bad_text(c, s, to);
 	else
-		failf(c, to, 8115, "Arithmetic overflow error converting %s to data type %s.", type_name(s->type), type_name(to->type));
+		failf(c, to, 8115, "Arithmetic overflow error converting %s to data type %s.", type_name(s->type),
+			type_name(to->type));
 }
 
 static bool float_text(const struct source *s, double *out) {
@@ -299,14 +303,15 @@ static void to_float(sqlite3_context *c, const struct source *s, struct cast_tar
 
 static void date_failed(sqlite3_context *c, const struct source *s, struct cast_target *to, enum datetime_status status) {
 	if (status == DATETIME_MALFORMED)
-		failf(c, to, to->type == SQL_SMALLDATETIME ? 295 : 241, to->type == SQL_SMALLDATETIME ?
-		      "Conversion failed when converting character string to smalldatetime data type." :
-		      "Conversion failed when converting date and/or time from character string.");
+		failf(c, to, to->type == SQL_SMALLDATETIME ? 295 : 241,
+			to->type == SQL_SMALLDATETIME
+				? "Conversion failed when converting character string to smalldatetime data type."
+				: "Conversion failed when converting date and/or time from character string.");
 	else if (xtype_is_char(s->type) && to->type != SQL_DATETIME && to->type != SQL_SMALLDATETIME)
 		failf(c, to, 241, "Conversion failed when converting date and/or time from character string.");
 	else
-		failf(c, to, 242, "The conversion of a %s data type to a %s data type resulted in an out-of-range value.", type_name(s->type),
-		      type_name(to->type));
+		failf(c, to, 242, "The conversion of a %s data type to a %s data type resulted in an out-of-range value.",
+			type_name(s->type), type_name(to->type));
 }
 
 static void number_date(const struct source *s, struct tds_date *d) {
@@ -319,7 +324,8 @@ static void number_date(const struct source *s, struct tds_date *d) {
 	if (days < -1e6 || days > 1e7)
 		days = -1e6;
 	double whole = floor(days);
-	*d = (struct tds_date){ .days = TDS_DATE_1900 + (int32_t)whole, .ticks = (int64_t)((days - whole) * (double)TDS_TICKS_A_DAY) };
+	*d = (struct tds_date){ .days = TDS_DATE_1900 + (int32_t)whole,
+		.ticks = (int64_t)((days - whole) * (double)TDS_TICKS_A_DAY) };
 }
 
 static void to_date(sqlite3_context *c, const struct source *s, struct cast_target *to) {
@@ -346,8 +352,9 @@ static void to_date(sqlite3_context *c, const struct source *s, struct cast_targ
 
 /* Windows-1252 beyond Latin-1; others become '?'. */
 static bool in_code_page(uint32_t code) {
-	static const uint16_t extra[] = { 0x20ac, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0x017d, 0x2018,
-					  0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x017e, 0x0178 };
+	static const uint16_t extra[] = { 0x20ac, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039,
+		0x0152, 0x017d, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153,
+		0x017e, 0x0178 };
 	if (code < 0x80 || (code >= 0xa0 && code <= 0xff))
 		return true;
 	for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++)
@@ -504,7 +511,8 @@ static void to_text(sqlite3_context *c, const struct source *s, struct cast_targ
 		len = (size_t)snprintf(text, sizeof text, "%lld", (long long)sqlite3_value_int64(s->value));
 		if (to->size != SQL_MAX_LENGTH && len > (size_t)to->size) {
 			if (xtype_is_unicode(to->type))
-				failf(c, to, 8115, "Arithmetic overflow error converting expression to data type %s.", type_name(to->type));
+				failf(c, to, 8115, "Arithmetic overflow error converting expression to data type %s.",
+					type_name(to->type));
 			else
 				put_text(c, "*", 1, to, false);
 			return;
@@ -530,7 +538,8 @@ static void to_text(sqlite3_context *c, const struct source *s, struct cast_targ
 			return;
 		len = datetime_style(&d, s->type, scale, to->style, text);
 		if (len == 0) {
-			failf(c, to, 281, "%d is not a valid style number when converting from %s to a character string.", to->style, type_name(s->type));
+			failf(c, to, 281, "%d is not a valid style number when converting from %s to a character string.",
+				to->style, type_name(s->type));
 			return;
 		}
 		put_text(c, text, len, to, false); /* dates are cut silently */
@@ -547,8 +556,8 @@ static void to_text(sqlite3_context *c, const struct source *s, struct cast_targ
 		return;
 	}
 	if (to->size != SQL_MAX_LENGTH && len > (size_t)to->size)
-		failf(c, to, 8115, "Arithmetic overflow error converting %s to data type %s.", xtype_family(s->type) == FAMILY_EXACT ? type_name(s->type) :
-		      "expression", type_name(to->type));
+		failf(c, to, 8115, "Arithmetic overflow error converting %s to data type %s.",
+			xtype_family(s->type) == FAMILY_EXACT ? type_name(s->type) : "expression", type_name(to->type));
 	else
 		put_text(c, text, len, to, false);
 }
@@ -672,7 +681,8 @@ static void to_binary(sqlite3_context *c, const struct source *s, struct cast_ta
 	case FAMILY_EXACT:
 	case FAMILY_FLOAT:
 	case FAMILY_DATE:
-		failf(c, to, 40000, "Conversion from %s to %s is not supported by the stand-in.", type_name(s->type), type_name(to->type));
+		failf(c, to, 40000, "Conversion from %s to %s is not supported by the stand-in.", type_name(s->type),
+			type_name(to->type));
 	}
 }
 
@@ -686,8 +696,8 @@ static void to_guid(sqlite3_context *c, const struct source *s, struct cast_targ
 		size_t len = (size_t)sqlite3_value_bytes(s->value);
 		memcpy(bytes, b ? b : bytes, len < 16 ? len : 16);
 		b = bytes;
-		snprintf(text, sizeof text, "%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6],
-			 b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+		snprintf(text, sizeof text, "%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[3], b[2],
+			b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 		sqlite3_result_text(c, text, -1, SQLITE_TRANSIENT);
 		return;
 	}
@@ -746,8 +756,11 @@ void functions_cast(sqlite3_context *c, sqlite3_value *v, enum sql_type from, st
 }
 
 static void target(struct cast_target *to, int n, sqlite3_value **v, bool quiet) {
-	*to = (struct cast_target){ .type = (enum sql_type)sqlite3_value_int(v[2]), .size = sqlite3_value_int(v[3]), .scale = sqlite3_value_int(v[4]),
-				    .style = n > 5 ? sqlite3_value_int(v[5]) : 0, .quiet = quiet };
+	*to = (struct cast_target){ .type = (enum sql_type)sqlite3_value_int(v[2]),
+		.size = sqlite3_value_int(v[3]),
+		.scale = sqlite3_value_int(v[4]),
+		.style = n > 5 ? sqlite3_value_int(v[5]) : 0,
+		.quiet = quiet };
 }
 
 /* t_cast(value, from, to, size, scale[, style]); a NULL style gives NULL */
@@ -787,16 +800,22 @@ static void put(sqlite3_context *c, int n, sqlite3_value **v) {
 	target(&to, 5, v, false);
 	if (sqlite3_value_type(v[0]) == SQLITE_NULL) {
 		if (!sqlite3_value_int(v[5]))
-			functions_error(c, 515, "Cannot insert the value NULL into column '%s', table '%s'; column does not allow nulls. %s fails.",
-					(const char *)sqlite3_value_text(v[7]), (const char *)sqlite3_value_text(v[6]), (const char *)sqlite3_value_text(v[8]));
+			functions_error(c, 515,
+				"Cannot insert the value NULL into column '%s', table '%s'; column does not allow nulls. %s "
+				"fails.",
+				(const char *)sqlite3_value_text(v[7]), (const char *)sqlite3_value_text(v[6]),
+				(const char *)sqlite3_value_text(v[8]));
 		return;
 	}
 	bool same = xtype_family(from) == xtype_family(to.type) && (xtype_is_char(from) || xtype_family(from) == FAMILY_BINARY);
 	if (same && too_long(v[0], to.type, to.size)) {
 		const char *text = xtype_is_char(from) ? (const char *)sqlite3_value_text(v[0]) : "";
-		size_t len = xtype_is_char(from) ? functions_prefix(text, (size_t)sqlite3_value_bytes(v[0]), (size_t)(to.size > 100 ? 100 : to.size)) : 0;
-		functions_error(c, 2628, "String or binary data would be truncated in table '%s', column '%s'. Truncated value: '%.*s'.",
-				(const char *)sqlite3_value_text(v[6]), (const char *)sqlite3_value_text(v[7]), (int)len, text);
+		size_t len = xtype_is_char(from) ? functions_prefix(text, (size_t)sqlite3_value_bytes(v[0]),
+							   (size_t)(to.size > 100 ? 100 : to.size))
+						 : 0;
+		functions_error(c, 2628,
+			"String or binary data would be truncated in table '%s', column '%s'. Truncated value: '%.*s'.",
+			(const char *)sqlite3_value_text(v[6]), (const char *)sqlite3_value_text(v[7]), (int)len, text);
 		return;
 	}
 	functions_cast(c, v[0], from, &to);

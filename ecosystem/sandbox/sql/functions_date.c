@@ -38,23 +38,60 @@ static void put_now(sqlite3_context *c, enum sql_type type, bool local) {
 		offset = (int)(tm.tm_gmtoff / 60);
 		now += (int64_t)offset * 60 * 10000000;
 	}
-	struct tds_date d = { .days = (int32_t)(now / TDS_TICKS_A_DAY), .ticks = now % TDS_TICKS_A_DAY, .offset = (int16_t)offset };
+	struct tds_date d = {
+		.days = (int32_t)(now / TDS_TICKS_A_DAY), .ticks = now % TDS_TICKS_A_DAY, .offset = (int16_t)offset
+	};
 	put(c, &d, type, type == SQL_DATETIME ? 3 : 7);
 }
 
-FUNCTION(local_now) { (void)n; (void)v; put_now(c, SQL_DATETIME, true); }
-FUNCTION(getutcdate) { (void)n; (void)v; put_now(c, SQL_DATETIME, false); }
-FUNCTION(sysdatetime) { (void)n; (void)v; put_now(c, SQL_DATETIME2, true); }
-FUNCTION(sysutcdatetime) { (void)n; (void)v; put_now(c, SQL_DATETIME2, false); }
-FUNCTION(sysdatetimeoffset) { (void)n; (void)v; put_now(c, SQL_DATETIMEOFFSET, true); }
+FUNCTION(local_now) {
+	(void)n;
+	(void)v;
+	put_now(c, SQL_DATETIME, true);
+}
+FUNCTION(getutcdate) {
+	(void)n;
+	(void)v;
+	put_now(c, SQL_DATETIME, false);
+}
+FUNCTION(sysdatetime) {
+	(void)n;
+	(void)v;
+	put_now(c, SQL_DATETIME2, true);
+}
+FUNCTION(sysutcdatetime) {
+	(void)n;
+	(void)v;
+	put_now(c, SQL_DATETIME2, false);
+}
+FUNCTION(sysdatetimeoffset) {
+	(void)n;
+	(void)v;
+	put_now(c, SQL_DATETIMEOFFSET, true);
+}
 
 /* --- parts --- */
 
-enum part { YEAR, QUARTER, MONTH, DAYOFYEAR, DAY, WEEK, WEEKDAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND, NANOSECOND, ISO_WEEK };
+enum part {
+	YEAR,
+	QUARTER,
+	MONTH,
+	DAYOFYEAR,
+	DAY,
+	WEEK,
+	WEEKDAY,
+	HOUR,
+	MINUTE,
+	SECOND,
+	MILLISECOND,
+	MICROSECOND,
+	NANOSECOND,
+	ISO_WEEK
+};
 
 static enum part part_of(sqlite3_value *v) {
-	static const char *const names[] = { "year", "quarter", "month", "dayofyear", "day", "week", "weekday", "hour", "minute", "second", "millisecond",
-					     "microsecond", "nanosecond", "iso_week" };
+	static const char *const names[] = { "year", "quarter", "month", "dayofyear", "day", "week", "weekday", "hour", "minute",
+		"second", "millisecond", "microsecond", "nanosecond", "iso_week" };
 	const char *name = (const char *)sqlite3_value_text(v);
 	for (int i = 0; i < 14; i++)
 		if (name && strcmp(names[i], name) == 0)
@@ -123,8 +160,8 @@ FUNCTION(datepart) {
 }
 
 FUNCTION(datename) {
-	static const char *const months[] = { "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-					      "December" };
+	static const char *const months[] = { "January", "February", "March", "April", "May", "June", "July", "August",
+		"September", "October", "November", "December" };
 	static const char *const days[] = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" };
 	struct tds_date d;
 	char text[30];
@@ -148,9 +185,18 @@ static void simple_part(sqlite3_context *c, sqlite3_value **v, enum part part) {
 		sqlite3_result_int64(c, value_of(CONTEXT, part, &d));
 }
 
-FUNCTION(year) { (void)n; simple_part(c, v, YEAR); }
-FUNCTION(month) { (void)n; simple_part(c, v, MONTH); }
-FUNCTION(day) { (void)n; simple_part(c, v, DAY); }
+FUNCTION(year) {
+	(void)n;
+	simple_part(c, v, YEAR);
+}
+FUNCTION(month) {
+	(void)n;
+	simple_part(c, v, MONTH);
+}
+FUNCTION(day) {
+	(void)n;
+	simple_part(c, v, DAY);
+}
 
 /* --- arithmetic --- */
 
@@ -167,7 +213,9 @@ static int add_months(struct tds_date *date, int64_t months) {
 	return datetime_days(y, m, d, &date->days);
 }
 
-static const int64_t tick_units[] = { [HOUR] = INT64_C(36000000000), [MINUTE] = 600000000, [SECOND] = 10000000, [MILLISECOND] = 10000, [MICROSECOND] = 10 };
+static const int64_t tick_units[] = {
+	[HOUR] = INT64_C(36000000000), [MINUTE] = 600000000, [SECOND] = 10000000, [MILLISECOND] = 10000, [MICROSECOND] = 10
+};
 
 static int shift(struct tds_date *d, enum part part, int64_t number) {
 	__int128 ticks = d->ticks;
@@ -216,8 +264,8 @@ FUNCTION(dateadd) {
 		return;
 	int64_t number = sqlite3_value_int64(v[1]);
 	if ((type == SQL_DATE && part >= HOUR && part != ISO_WEEK) || (type == SQL_TIME && part < HOUR)) {
-		functions_error(c, 9810, "The datepart %s is not supported by date function dateadd for data type %s.", (const char *)sqlite3_value_text(v[0]),
-				xtype_name(type));
+		functions_error(c, 9810, "The datepart %s is not supported by date function dateadd for data type %s.",
+			(const char *)sqlite3_value_text(v[0]), xtype_name(type));
 		return;
 	}
 	if (number > INT32_MAX || number < INT32_MIN)
@@ -274,8 +322,10 @@ FUNCTION(datediff) {
 	__int128 diff = boundary(CONTEXT, part, b) - boundary(CONTEXT, part, a);
 	bool big = sqlite3_value_int(v[3]) == SQL_BIGINT;
 	if (diff > (big ? INT64_MAX : INT32_MAX) || diff < (big ? INT64_MIN : INT32_MIN))
-		functions_error(c, 535, "The datediff function resulted in an overflow. The number of dateparts separating two date/time instances is too large. "
-				"Try to use datediff with a less precise datepart.");
+		functions_error(c, 535,
+			"The datediff function resulted in an overflow. The number of dateparts separating two date/time "
+			"instances is too large. "
+			"Try to use datediff with a less precise datepart.");
 	else
 		sqlite3_result_int64(c, (sqlite3_int64)diff);
 }
@@ -314,21 +364,29 @@ FUNCTION(datefromparts) {
 		if (sqlite3_value_type(v[i]) == SQLITE_NULL)
 			return;
 	if (datetime_days(sqlite3_value_int(v[0]), sqlite3_value_int(v[1]), sqlite3_value_int(v[2]), &d.days) < 0)
-		functions_error(c, 289, "Cannot construct data type date, some of the arguments have values which are not valid.");
+		functions_error(
+			c, 289, "Cannot construct data type date, some of the arguments have values which are not valid.");
 	else
 		put(c, &d, SQL_DATE, 0);
 }
 
 int functions_date_register(sqlite3 *db, struct functions *context) {
 	static const struct function_entry entries[] = {
-		{ "t_getdate", 0, local_now, true },	 { "t_getutcdate", 0, getutcdate, true },
-		{ "t_sysdatetime", 0, sysdatetime, true }, { "t_sysutcdatetime", 0, sysutcdatetime, true },
+		{ "t_getdate", 0, local_now, true },
+		{ "t_getutcdate", 0, getutcdate, true },
+		{ "t_sysdatetime", 0, sysdatetime, true },
+		{ "t_sysutcdatetime", 0, sysutcdatetime, true },
 		{ "t_sysdatetimeoffset", 0, sysdatetimeoffset, true },
-		{ "t_datepart", 2, datepart, false },	 { "t_datename", 2, datename, false },
-		{ "t_year", 1, year, false },		 { "t_month", 1, month, false },
-		{ "t_day", 1, day, false },		 { "t_dateadd", 5, dateadd, false },
-		{ "t_datediff", 4, datediff, false },	 { "t_date_sum", 4, date_sum, false },
-		{ "t_eomonth", -1, eomonth, false },	 { "t_datefromparts", 3, datefromparts, false },
+		{ "t_datepart", 2, datepart, false },
+		{ "t_datename", 2, datename, false },
+		{ "t_year", 1, year, false },
+		{ "t_month", 1, month, false },
+		{ "t_day", 1, day, false },
+		{ "t_dateadd", 5, dateadd, false },
+		{ "t_datediff", 4, datediff, false },
+		{ "t_date_sum", 4, date_sum, false },
+		{ "t_eomonth", -1, eomonth, false },
+		{ "t_datefromparts", 3, datefromparts, false },
 		{ NULL, 0, NULL, false },
 	};
 	return functions_add(db, context, entries);

@@ -14,7 +14,8 @@ static bool null_among(int n, sqlite3_value **v) {
 static void is_json(sqlite3_context *c, int n, sqlite3_value **v) {
 	size_t wrong;
 	if (!null_among(n, v))
-		sqlite3_result_int(c, json_scan_check((const char *)sqlite3_value_text(v[0]), (size_t)sqlite3_value_bytes(v[0]), &wrong) == 0);
+		sqlite3_result_int(c,
+			json_scan_check((const char *)sqlite3_value_text(v[0]), (size_t)sqlite3_value_bytes(v[0]), &wrong) == 0);
 }
 
 static bool find(sqlite3_context *c, int n, sqlite3_value **v, struct json_path *path, struct json_span *out) {
@@ -23,8 +24,9 @@ static bool find(sqlite3_context *c, int n, sqlite3_value **v, struct json_path 
 	size_t len = (size_t)sqlite3_value_bytes(v[0]);
 	const char *at = n > 1 ? (const char *)sqlite3_value_text(v[1]) : "$";
 	if (json_scan_check(text, len, &wrong) < 0) {
-		functions_error(c, 13609, "JSON text is not properly formatted. Unexpected character '%.*s' is found at position %zu.", wrong < len ? 1 : 0,
-				text + wrong, wrong);
+		functions_error(c, 13609,
+			"JSON text is not properly formatted. Unexpected character '%.*s' is found at position %zu.",
+			wrong < len ? 1 : 0, text + wrong, wrong);
 		return false;
 	}
 	if (json_path_parse(at, strlen(at), path) < 0) {
@@ -144,7 +146,8 @@ static int split_close(sqlite3_vtab_cursor *base) {
 
 static void find_end(struct split *s) {
 	s->end = s->at;
-	while (s->end < s->len && (s->len - s->end < s->separator_len || memcmp(s->text + s->end, s->separator, s->separator_len) != 0))
+	while (s->end < s->len &&
+		(s->len - s->end < s->separator_len || memcmp(s->text + s->end, s->separator, s->separator_len) != 0))
 		s->end++;
 }
 
@@ -167,7 +170,8 @@ static int split_filter(sqlite3_vtab_cursor *base, int plan, const char *name, i
 	s->len = strlen(s->text);
 	s->separator_len = strlen(s->separator);
 	if (functions_units(s->separator, s->separator_len) != 1) {
-		base->pVtab->zErrMsg = sqlite3_mprintf("@214:Procedure expects parameter 'separator' of type 'nchar(1)/nvarchar(1)'.");
+		base->pVtab->zErrMsg =
+			sqlite3_mprintf("@214:Procedure expects parameter 'separator' of type 'nchar(1)/nvarchar(1)'.");
 		return SQLITE_ERROR;
 	}
 	find_end(s);
@@ -184,9 +188,7 @@ static int split_next(sqlite3_vtab_cursor *base) {
 	return SQLITE_OK;
 }
 
-static int split_eof(sqlite3_vtab_cursor *base) {
-	return ((struct split *)base)->done;
-}
+static int split_eof(sqlite3_vtab_cursor *base) { return ((struct split *)base)->done; }
 
 static int split_column(sqlite3_vtab_cursor *base, sqlite3_context *c, int i) {
 	const struct split *s = (struct split *)base;
@@ -207,9 +209,16 @@ int functions_json_register(sqlite3 *db, struct functions *context) {
 		{ "t_json_query", -1, json_query, false },
 		{ NULL, 0, NULL, false },
 	};
-	static const sqlite3_module split = { .xConnect = split_connect, .xBestIndex = split_best, .xDisconnect = split_disconnect, .xOpen = split_open,
-					      .xClose = split_close, .xFilter = split_filter, .xNext = split_next, .xEof = split_eof,
-					      .xColumn = split_column, .xRowid = split_rowid };
+	static const sqlite3_module split = { .xConnect = split_connect,
+		.xBestIndex = split_best,
+		.xDisconnect = split_disconnect,
+		.xOpen = split_open,
+		.xClose = split_close,
+		.xFilter = split_filter,
+		.xNext = split_next,
+		.xEof = split_eof,
+		.xColumn = split_column,
+		.xRowid = split_rowid };
 	int rc = functions_add(db, context, entries);
 	return rc == SQLITE_OK ? sqlite3_create_module_v2(db, "t_split", &split, NULL, NULL) : rc;
 }

@@ -15,7 +15,9 @@ struct number {
 };
 
 static struct number number_of(int n, sqlite3_value **v) {
-	struct number x = { .type = (enum sql_type)sqlite3_value_int(v[0]), .precision = sqlite3_value_int(v[1]), .scale = sqlite3_value_int(v[2]) };
+	struct number x = { .type = (enum sql_type)sqlite3_value_int(v[0]),
+		.precision = sqlite3_value_int(v[1]),
+		.scale = sqlite3_value_int(v[2]) };
 	for (int i = 3; i < n; i++)
 		x.null |= sqlite3_value_type(v[i]) == SQLITE_NULL;
 	if (sqlite3_value_type(v[3]) == SQLITE_INTEGER)
@@ -26,12 +28,11 @@ static struct number number_of(int n, sqlite3_value **v) {
 	return x;
 }
 
-static bool is_float(const struct number *x) {
-	return xtype_family(x->type) == FAMILY_FLOAT;
-}
+static bool is_float(const struct number *x) { return xtype_family(x->type) == FAMILY_FLOAT; }
 
 static void overflow(sqlite3_context *c, const struct number *x) {
-	functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.", x->type == SQL_DECIMAL ? "numeric" : xtype_name(x->type));
+	functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.",
+		x->type == SQL_DECIMAL ? "numeric" : xtype_name(x->type));
 }
 
 static void put(sqlite3_context *c, const struct number *x, struct decimal *d) {
@@ -129,8 +130,9 @@ FUNCTION(rounded) {
 			decimal_from_int(0, &d);
 		} else {
 			struct decimal unit = { .units = decimal_power10(-digits), .scale = 0 };
-			if (decimal_calc('/', &x.d, &unit, 38, 6, &d) != DECIMAL_OK || decimal_fit(&d, 38, 0, cut) != DECIMAL_OK ||
-			    decimal_calc('*', &d, &unit, 38, 0, &d) != DECIMAL_OK) {
+			if (decimal_calc('/', &x.d, &unit, 38, 6, &d) != DECIMAL_OK ||
+				decimal_fit(&d, 38, 0, cut) != DECIMAL_OK ||
+				decimal_calc('*', &d, &unit, 38, 0, &d) != DECIMAL_OK) {
 				overflow(c, &x);
 				return;
 			}
@@ -146,7 +148,8 @@ FUNCTION(power) {
 	struct number x = number_of(n, v);
 	if (x.null)
 		return;
-	double base = is_float(&x) ? sqlite3_value_double(v[3]) : decimal_to_double(&x.d), value = pow(base, sqlite3_value_double(v[4]));
+	double base = is_float(&x) ? sqlite3_value_double(v[3]) : decimal_to_double(&x.d),
+	       value = pow(base, sqlite3_value_double(v[4]));
 	struct decimal d;
 	if (!isfinite(value))
 		functions_error(c, 3623, "An invalid floating point operation occurred.");
@@ -192,9 +195,16 @@ FUNCTION(random_number) {
 
 int functions_math_register(sqlite3 *db, struct functions *context) {
 	static const struct function_entry entries[] = {
-		{ "t_abs", -1, absolute, false }, { "t_ceiling", -1, ceiling, false }, { "t_floor", -1, floor_of, false }, { "t_sign", -1, sign, false },
-		{ "t_round", -1, rounded, false }, { "t_power", -1, power, false },    { "t_sqrt", 1, square_root, false }, { "t_exp", 1, exponential, false },
-		{ "t_log", -1, logarithm, false }, { "t_rand", -1, random_number, true },
+		{ "t_abs", -1, absolute, false },
+		{ "t_ceiling", -1, ceiling, false },
+		{ "t_floor", -1, floor_of, false },
+		{ "t_sign", -1, sign, false },
+		{ "t_round", -1, rounded, false },
+		{ "t_power", -1, power, false },
+		{ "t_sqrt", 1, square_root, false },
+		{ "t_exp", 1, exponential, false },
+		{ "t_log", -1, logarithm, false },
+		{ "t_rand", -1, random_number, true },
 		{ NULL, 0, NULL, false },
 	};
 	return functions_add(db, context, entries);

@@ -11,14 +11,16 @@ static bool any_null(int n, sqlite3_value **v) {
 	return false;
 }
 
-static void zero_divide(sqlite3_context *c) {
-	functions_error(c, 8134, "Divide by zero error encountered.");
-}
+static void zero_divide(sqlite3_context *c) { functions_error(c, 8134, "Divide by zero error encountered."); }
 
 /* t_int(op, a, b, type) */
 static void integer(sqlite3_context *c, int n, sqlite3_value **v) {
-	static const int64_t min[] = { [SQL_BIT] = 0, [SQL_TINYINT] = 0, [SQL_SMALLINT] = INT16_MIN, [SQL_INT] = INT32_MIN, [SQL_BIGINT] = INT64_MIN };
-	static const int64_t max[] = { [SQL_BIT] = 1, [SQL_TINYINT] = 255, [SQL_SMALLINT] = INT16_MAX, [SQL_INT] = INT32_MAX, [SQL_BIGINT] = INT64_MAX };
+	static const int64_t min[] = {
+		[SQL_BIT] = 0, [SQL_TINYINT] = 0, [SQL_SMALLINT] = INT16_MIN, [SQL_INT] = INT32_MIN, [SQL_BIGINT] = INT64_MIN
+	};
+	static const int64_t max[] = {
+		[SQL_BIT] = 1, [SQL_TINYINT] = 255, [SQL_SMALLINT] = INT16_MAX, [SQL_INT] = INT32_MAX, [SQL_BIGINT] = INT64_MAX
+	};
 	if (any_null(n, v))
 		return;
 	int64_t a = sqlite3_value_int64(v[1]), b = sqlite3_value_int64(v[2]), r = 0;
@@ -51,7 +53,8 @@ static void integer(sqlite3_context *c, int n, sqlite3_value **v) {
 	if (type < SQL_BIT || type > SQL_BIGINT)
 		type = SQL_BIGINT;
 	if (bad || r < min[type] || r > max[type])
-		functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.", xtype_name((enum sql_type)type));
+		functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.",
+			xtype_name((enum sql_type)type));
 	else
 		sqlite3_result_int64(c, r);
 }
@@ -97,9 +100,11 @@ static void exact(sqlite3_context *c, int n, sqlite3_value **v) {
 	for (int i = 0; i < 2; i++)
 		if (sqlite3_value_type(v[i + 1]) == SQLITE_INTEGER)
 			decimal_from_int(sqlite3_value_int64(v[i + 1]), &side[i]);
-		else if (decimal_parse((const char *)sqlite3_value_text(v[i + 1]), (size_t)sqlite3_value_bytes(v[i + 1]), &side[i]) != DECIMAL_OK)
+		else if (decimal_parse((const char *)sqlite3_value_text(v[i + 1]), (size_t)sqlite3_value_bytes(v[i + 1]),
+				 &side[i]) != DECIMAL_OK)
 			side[i] = (struct decimal){ 0 };
-	switch (decimal_calc((char)sqlite3_value_text(v[0])[0], &side[0], &side[1], sqlite3_value_int(v[3]), sqlite3_value_int(v[4]), &r)) {
+	switch (decimal_calc(
+		(char)sqlite3_value_text(v[0])[0], &side[0], &side[1], sqlite3_value_int(v[3]), sqlite3_value_int(v[4]), &r)) {
 	case DECIMAL_OK:
 		sqlite3_result_text(c, text, (int)decimal_format(&r, text), SQLITE_TRANSIENT);
 		break;
@@ -109,7 +114,7 @@ static void exact(sqlite3_context *c, int n, sqlite3_value **v) {
 	case DECIMAL_OVERFLOW:
 	case DECIMAL_MALFORMED:
 		functions_error(c, 8115, "Arithmetic overflow error converting expression to data type %s.",
-				sqlite3_value_int(v[5]) == SQL_MONEY ? "money" : "numeric");
+			sqlite3_value_int(v[5]) == SQL_MONEY ? "money" : "numeric");
 	}
 }
 

@@ -45,20 +45,38 @@ FUNCTION(len) {
 
 /* t_datalength(value, type, precision) */
 FUNCTION(datalength) {
-	static const int bytes[] = { [SQL_BIT] = 1, [SQL_TINYINT] = 1, [SQL_SMALLINT] = 2, [SQL_INT] = 4, [SQL_BIGINT] = 8, [SQL_FLOAT] = 8, [SQL_REAL] = 4,
-				     [SQL_MONEY] = 8, [SQL_DATE] = 3, [SQL_TIME] = 5, [SQL_DATETIME] = 8, [SQL_SMALLDATETIME] = 4, [SQL_DATETIME2] = 8,
-				     [SQL_DATETIMEOFFSET] = 10, [SQL_UNIQUEIDENTIFIER] = 16, [SQL_ROWVERSION] = 8 };
+	static const int bytes[] = { [SQL_BIT] = 1,
+		[SQL_TINYINT] = 1,
+		[SQL_SMALLINT] = 2,
+		[SQL_INT] = 4,
+		[SQL_BIGINT] = 8,
+		[SQL_FLOAT] = 8,
+		[SQL_REAL] = 4,
+		[SQL_MONEY] = 8,
+		[SQL_DATE] = 3,
+		[SQL_TIME] = 5,
+		[SQL_DATETIME] = 8,
+		[SQL_SMALLDATETIME] = 4,
+		[SQL_DATETIME2] = 8,
+		[SQL_DATETIMEOFFSET] = 10,
+		[SQL_UNIQUEIDENTIFIER] = 16,
+		[SQL_ROWVERSION] = 8 };
 	enum sql_type type = (enum sql_type)sqlite3_value_int(v[1]);
 	int precision = sqlite3_value_int(v[2]);
 	(void)n;
 	if (sqlite3_value_type(v[0]) == SQLITE_NULL)
 		return;
 	if (xtype_is_char(type))
-		sqlite3_result_int64(c, (sqlite3_int64)functions_units(text_of(v[0]).at, text_of(v[0]).len) * (xtype_is_unicode(type) ? 2 : 1));
+		sqlite3_result_int64(c,
+			(sqlite3_int64)functions_units(text_of(v[0]).at, text_of(v[0]).len) * (xtype_is_unicode(type) ? 2 : 1));
 	else if (xtype_family(type) == FAMILY_BINARY)
 		sqlite3_result_int(c, sqlite3_value_bytes(v[0]));
 	else
-		sqlite3_result_int(c, type == SQL_DECIMAL ? (precision <= 9 ? 5 : precision <= 19 ? 9 : precision <= 28 ? 13 : 17) : bytes[type]);
+		sqlite3_result_int(c, type == SQL_DECIMAL ? (precision <= 9	      ? 5
+								    : precision <= 19 ? 9
+								    : precision <= 28 ? 13
+										      : 17)
+							  : bytes[type]);
 }
 
 static void bad_length(sqlite3_context *c, const char *function) {
@@ -257,7 +275,8 @@ FUNCTION(stuff) {
 	int64_t start = sqlite3_value_int64(v[1]), count = sqlite3_value_int64(v[2]);
 	if (start < 1 || count < 0 || (uint64_t)start > functions_units(t.at, t.len))
 		return;
-	size_t a = functions_prefix(t.at, t.len, (size_t)start - 1), b = functions_prefix(t.at, t.len, (size_t)(start - 1 + count));
+	size_t a = functions_prefix(t.at, t.len, (size_t)start - 1),
+	       b = functions_prefix(t.at, t.len, (size_t)(start - 1 + count));
 	char *out = sqlite3_mprintf("%.*s%.*s%.*s", (int)a, t.at, (int)with.len, with.at, (int)(t.len - b), t.at + b);
 	sqlite3_result_text(c, out ? out : "", -1, out ? sqlite3_free : SQLITE_STATIC);
 }
@@ -286,10 +305,11 @@ FUNCTION(like) {
 	struct text t = text_of(v[0]), pattern = text_of(v[1]), escape = text_of(v[2]);
 	struct collation how = collation_of((const char *)sqlite3_value_text(v[3]));
 	if (functions_units(escape.at, escape.len) > 1)
-		functions_error(c, 506, "The invalid escape character \"%.*s\" was specified in a LIKE predicate.", (int)escape.len, escape.at);
+		functions_error(c, 506, "The invalid escape character \"%.*s\" was specified in a LIKE predicate.",
+			(int)escape.len, escape.at);
 	else
 		sqlite3_result_int(c, collation_like(&how, t.at, t.len, pattern.at, pattern.len,
-						     escape.len ? code_of(escape.at, width_at(escape.at, escape.len)) : 0));
+					      escape.len ? code_of(escape.at, width_at(escape.at, escape.len)) : 0));
 }
 
 static void concat_from(sqlite3_context *c, int n, sqlite3_value **v, const struct text *separator) {
@@ -334,7 +354,11 @@ FUNCTION(character) {
 
 FUNCTION(quotename) {
 	struct text t = text_of(v[0]), mark = n > 1 ? text_of(v[1]) : (struct text){ "[", 1 };
-	char open = mark.len ? *mark.at : '[', close = open == '[' || open == ']' ? ']' : open == '(' ? ')' : open == '<' ? '>' : open == '{' ? '}' : open;
+	char open = mark.len ? *mark.at : '[', close = open == '[' || open == ']' ? ']'
+						       : open == '('		  ? ')'
+						       : open == '<'		  ? '>'
+						       : open == '{'		  ? '}'
+										  : open;
 	if (null_among(n, v) || functions_units(t.at, t.len) > 128)
 		return;
 	sqlite3_str *out = sqlite3_str_new(NULL);
@@ -387,8 +411,8 @@ FUNCTION(isdate) {
 	struct tds_date d;
 	(void)n;
 	sqlite3_result_int(c, sqlite3_value_type(v[0]) == SQLITE_TEXT && t.len > 0 &&
-			      datetime_parse(t.at, t.len, SQL_DATETIME, context->date_format, 0, &d) == DATETIME_OK &&
-			      datetime_fit(&d, SQL_VARCHAR, SQL_DATETIME, 3) == DATETIME_OK);
+				      datetime_parse(t.at, t.len, SQL_DATETIME, context->date_format, 0, &d) == DATETIME_OK &&
+				      datetime_fit(&d, SQL_VARCHAR, SQL_DATETIME, 3) == DATETIME_OK);
 }
 
 FUNCTION(newid) {
@@ -400,22 +424,40 @@ FUNCTION(newid) {
 		memset(b, 7, sizeof b);
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	snprintf(text, sizeof text, "%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
-		 b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(text, sizeof text, "%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[0], b[1], b[2],
+		b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 	put(c, text, 36);
 }
 
 int functions_string_register(sqlite3 *db, struct functions *context) {
 	static const struct function_entry entries[] = {
-		{ "t_len", 1, len, false },		 { "t_datalength", 3, datalength, false },   { "t_left", 2, left, false },
-		{ "t_right", 2, right, false },		 { "t_substring", 3, substring, false },     { "t_ltrim", 1, ltrim, false },
-		{ "t_rtrim", 1, rtrim, false },		 { "t_trim", 1, trim, false },		     { "t_upper", 1, upper, false },
-		{ "t_lower", 1, lower, false },		 { "t_reverse", 1, reverse, false },	     { "t_replace", 4, replace, false },
-		{ "t_replicate", 2, replicate, false },	 { "t_space", 1, space, false },	     { "t_stuff", 4, stuff, false },
-		{ "t_charindex", 4, charindex, false },	 { "t_like", 5, like, false },		     { "t_concat", -1, concat, false },
-		{ "t_concat_ws", -1, concat_ws, false }, { "t_ascii", 1, unicode, false },	     { "t_unicode", 1, unicode, false },
-		{ "t_char", 1, character, false },	 { "t_quotename", -1, quotename, false },    { "t_string_escape", 2, string_escape, false },
-		{ "t_isnumeric", 1, isnumeric, false },	 { "t_isdate", 1, isdate, false },	     { "t_newid", 0, newid, true },
+		{ "t_len", 1, len, false },
+		{ "t_datalength", 3, datalength, false },
+		{ "t_left", 2, left, false },
+		{ "t_right", 2, right, false },
+		{ "t_substring", 3, substring, false },
+		{ "t_ltrim", 1, ltrim, false },
+		{ "t_rtrim", 1, rtrim, false },
+		{ "t_trim", 1, trim, false },
+		{ "t_upper", 1, upper, false },
+		{ "t_lower", 1, lower, false },
+		{ "t_reverse", 1, reverse, false },
+		{ "t_replace", 4, replace, false },
+		{ "t_replicate", 2, replicate, false },
+		{ "t_space", 1, space, false },
+		{ "t_stuff", 4, stuff, false },
+		{ "t_charindex", 4, charindex, false },
+		{ "t_like", 5, like, false },
+		{ "t_concat", -1, concat, false },
+		{ "t_concat_ws", -1, concat_ws, false },
+		{ "t_ascii", 1, unicode, false },
+		{ "t_unicode", 1, unicode, false },
+		{ "t_char", 1, character, false },
+		{ "t_quotename", -1, quotename, false },
+		{ "t_string_escape", 2, string_escape, false },
+		{ "t_isnumeric", 1, isnumeric, false },
+		{ "t_isdate", 1, isdate, false },
+		{ "t_newid", 0, newid, true },
 		{ NULL, 0, NULL, false },
 	};
 	return functions_add(db, context, entries);

@@ -1,5 +1,6 @@
-/* OPENJSON as a table-valued function of SQLite: t_openjson(json, path, spec). spec NULL: key, value, type; else a line for each column,
- * "type,length,precision,scale,json,path". Columns are c1..; plain integers and texts are converted here, the rest by t_cast. */
+/* OPENJSON as a table-valued function of SQLite: t_openjson(json, path, spec). spec NULL: key, value, type; else a line for each
+ * column, "type,length,precision,scale,json,path". Columns are c1..; plain integers and texts are converted here, the rest by
+ * t_cast. */
 #include "ecosystem/sandbox/sql/openjson.h"
 
 #include <stdio.h>
@@ -126,7 +127,8 @@ static int fail(struct cursor *c, char *text) {
 }
 
 static int bad_path(struct cursor *c) {
-	return fail(c, sqlite3_mprintf("@13607:JSON path is not properly formatted. Unexpected character is found at position 0."));
+	return fail(
+		c, sqlite3_mprintf("@13607:JSON path is not properly formatted. Unexpected character is found at position 0."));
 }
 
 static int read_spec(struct cursor *c, const char *spec) {
@@ -156,8 +158,9 @@ static int bad_text(struct cursor *c, const char *text, size_t len, size_t wrong
 	while (n && wrong + n < len && n < 4 && ((unsigned char)text[wrong + n] & 0xc0) == 0x80)
 		n++;
 	memcpy(shown, text + wrong, n);
-	return fail(c, sqlite3_mprintf("@13609:JSON text is not properly formatted. Unexpected character '%s' is found at position %lld.", n ? shown : ".",
-				       (long long)wrong));
+	return fail(c, sqlite3_mprintf(
+			       "@13609:JSON text is not properly formatted. Unexpected character '%s' is found at position %lld.",
+			       n ? shown : ".", (long long)wrong));
 }
 
 static int not_found(struct cursor *c) {
@@ -225,9 +228,7 @@ static int next(sqlite3_vtab_cursor *base) {
 	return SQLITE_OK;
 }
 
-static int eof(sqlite3_vtab_cursor *base) {
-	return ((struct cursor *)base)->at_end;
-}
+static int eof(sqlite3_vtab_cursor *base) { return ((struct cursor *)base)->at_end; }
 
 static int row_id(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
 	*out = ((struct cursor *)base)->number;
@@ -252,7 +253,7 @@ static void load(struct cursor *c) {
 		for (int i = 0; i < c->target_count; i++) {
 			const struct json_path *path = &c->targets[i].path;
 			if (path->count && path->steps[0].key && !c->found[i].at &&
-			    json_scan_key_is(&key, path->steps[0].key, path->steps[0].key_len))
+				json_scan_key_is(&key, path->steps[0].key, path->steps[0].key_len))
 				c->found[i] = item;
 		}
 	for (int i = 0; i < c->target_count; i++)
@@ -271,8 +272,12 @@ static void result_string(sqlite3_context *out, const struct json_span *s) {
 }
 
 static bool plain_integer(const struct json_span *s, enum sql_type type, sqlite3_int64 *out) {
-	static const long long min[] = { [SQL_TINYINT] = 0, [SQL_SMALLINT] = INT16_MIN, [SQL_INT] = INT32_MIN, [SQL_BIGINT] = -999999999999999999 };
-	static const long long max[] = { [SQL_TINYINT] = 255, [SQL_SMALLINT] = INT16_MAX, [SQL_INT] = INT32_MAX, [SQL_BIGINT] = 999999999999999999 };
+	static const long long min[] = {
+		[SQL_TINYINT] = 0, [SQL_SMALLINT] = INT16_MIN, [SQL_INT] = INT32_MIN, [SQL_BIGINT] = -999999999999999999
+	};
+	static const long long max[] = {
+		[SQL_TINYINT] = 255, [SQL_SMALLINT] = INT16_MAX, [SQL_INT] = INT32_MAX, [SQL_BIGINT] = 999999999999999999
+	};
 	bool minus = s->len && s->at[0] == '-';
 	long long value = 0;
 	if (type < SQL_TINYINT || type > SQL_BIGINT || s->type != JSON_SCAN_NUMBER || s->len > 18)
@@ -337,7 +342,9 @@ static int result_target(struct cursor *c, sqlite3_context *out, int i) {
 	if (s->type == JSON_SCAN_NULL)
 		return SQLITE_OK;
 	if (s->type >= JSON_SCAN_ARRAY)
-		return t->path.strict ? fail(c, sqlite3_mprintf("@13623:Scalar value cannot be found in the specified JSON path.")) : SQLITE_OK;
+		return t->path.strict
+			       ? fail(c, sqlite3_mprintf("@13623:Scalar value cannot be found in the specified JSON path."))
+			       : SQLITE_OK;
 	if (plain_integer(s, t->type, &number))
 		sqlite3_result_int64(out, number);
 	else if (s->type == JSON_SCAN_STRING && plain_text(t, s))

@@ -82,20 +82,24 @@ struct parameter_list {
 static enum flow check_arguments(const struct call *call, const struct parameter_list *list, int first) {
 	const char *name = procedure_name(call);
 	if (call->count - first > list->count)
-		return exec_failf(call->s, call->stmt->line, 8144, "Procedure or function %s has too many arguments specified.", name);
+		return exec_failf(
+			call->s, call->stmt->line, 8144, "Procedure or function %s has too many arguments specified.", name);
 	bool named = false;
 	for (int i = first; i < call->count; i++) {
 		const struct call_argument *a = &call->arguments[i];
 		bool known = !a->name;
 		named |= a->name != NULL;
 		if (!a->name && named)
-			return exec_failf(call->s, call->stmt->line, 119, "Must pass parameter number %d and subsequent parameters as '@name = value'. After the "
-					  "form '@name = value' has been used, all subsequent parameters must be passed in the form '@name = value'.",
-					  i - first + 1);
+			return exec_failf(call->s, call->stmt->line, 119,
+				"Must pass parameter number %d and subsequent parameters as '@name = value'. After the "
+				"form '@name = value' has been used, all subsequent parameters must be passed in the form '@name "
+				"= value'.",
+				i - first + 1);
 		for (int k = 0; k < list->count && !known; k++)
 			known = strcasecmp(list->defs[k].name, a->name) == 0;
 		if (!known)
-			return exec_failf(call->s, call->stmt->line, 8145, "%s is not a parameter for procedure %s.", a->name, name);
+			return exec_failf(
+				call->s, call->stmt->line, 8145, "%s is not a parameter for procedure %s.", a->name, name);
 	}
 	return FLOW_NEXT;
 }
@@ -116,10 +120,12 @@ static enum flow bind_parameters(const struct call *call, const struct parameter
 		else if (def->default_expr)
 			flow = exec_value(s, def->default_expr, &type, NULL, &value);
 		else if (prepared)
-			flow = exec_failf(s, call->stmt->line, 8178, "The parameterized query '' expects the parameter '%s', which was not supplied.", def->name);
+			flow = exec_failf(s, call->stmt->line, 8178,
+				"The parameterized query '' expects the parameter '%s', which was not supplied.", def->name);
 		else
-			flow = exec_failf(s, call->stmt->line, 201, "Procedure or function '%s' expects parameter '%s', which was not supplied.",
-					  procedure_name(call), def->name);
+			flow = exec_failf(s, call->stmt->line, 201,
+				"Procedure or function '%s' expects parameter '%s', which was not supplied.",
+				procedure_name(call), def->name);
 		if (flow != FLOW_NEXT)
 			break;
 		struct variable *v = exec_variable_add(s, s->frame, def->name, &type);
@@ -130,14 +136,16 @@ static enum flow bind_parameters(const struct call *call, const struct parameter
 }
 
 /* OUTPUT parameters back into the caller's variables; converted to their types. */
-static enum flow give_back(const struct call *call, const struct parameter_list *list, int first, const struct frame *callee, struct call_argument *values) {
+static enum flow give_back(const struct call *call, const struct parameter_list *list, int first, const struct frame *callee,
+	struct call_argument *values) {
 	enum flow flow = FLOW_NEXT;
 	(void)callee;
 	for (int i = 0; i < list->count && flow == FLOW_NEXT; i++) {
 		const struct call_argument *a = argument(call, list->defs[i].name + 1, -1);
 		if (!a && first + i < call->count && !call->arguments[first + i].name)
 			a = &call->arguments[first + i];
-		struct variable *v = a && a->output_name && list->defs[i].output ? exec_variable(call->s->frame, a->output_name) : NULL;
+		struct variable *v =
+			a && a->output_name && list->defs[i].output ? exec_variable(call->s->frame, a->output_name) : NULL;
 		sqlite3_value *value = NULL;
 		if (!v)
 			continue;
@@ -175,8 +183,10 @@ static struct call_argument *take_values(struct session *s, const struct frame *
 
 static enum flow after_call(struct session *s, const struct call *call, int trancount, enum flow flow) {
 	if (flow == FLOW_NEXT && s->trancount != trancount && !s->insert_exec)
-		return exec_failf(s, call->stmt->line, 266, "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. "
-				  "Previous count = %d, current count = %d.", trancount, s->trancount);
+		return exec_failf(s, call->stmt->line, 266,
+			"Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. "
+			"Previous count = %d, current count = %d.",
+			trancount, s->trancount);
 	return flow;
 }
 
@@ -226,7 +236,8 @@ static enum flow run_procedure(struct call *call, const struct object *proc) {
 	enum flow flow = FLOW_NEXT;
 	struct parameter_list list = { 0 };
 	if (frame.nest > NEST_MAX)
-		flow = exec_failf(s, call->stmt->line, 217, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", NEST_MAX);
+		flow = exec_failf(s, call->stmt->line, 217,
+			"Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", NEST_MAX);
 	else if (parser_batch(&frame.arena, text, strlen(text), &stmt, &error) < 0 || !stmt)
 		flow = exec_fail(s, &error);
 	if (flow == FLOW_NEXT) {
@@ -316,8 +327,8 @@ enum flow procs_execute_text(struct session *s, const struct stmt *stmt) {
 
 /* --- triggers --- */
 
-static enum flow run_trigger(struct session *s, const char *text, const char *name, const struct object *table, const struct object *inserted,
-			     const struct object *deleted) {
+static enum flow run_trigger(struct session *s, const char *text, const char *name, const struct object *table,
+	const struct object *inserted, const struct object *deleted) {
 	struct frame frame;
 	struct sqlerror error = { 0 };
 	struct stmt *stmt = NULL;
@@ -338,8 +349,10 @@ static enum flow run_trigger(struct session *s, const char *text, const char *na
 	}
 	enum flow flow;
 	if (frame.nest > NEST_MAX)
-		flow = exec_failf(s, 1, 217, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", NEST_MAX);
-	else if (parser_batch(&frame.arena, text, strlen(text), &stmt, &error) < 0 || !stmt || exec_compile(s, stmt->body, &error) < 0)
+		flow = exec_failf(s, 1, 217,
+			"Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", NEST_MAX);
+	else if (parser_batch(&frame.arena, text, strlen(text), &stmt, &error) < 0 || !stmt ||
+		 exec_compile(s, stmt->body, &error) < 0)
 		flow = exec_fail_scope(s, &error);
 	else
 		flow = exec_list(s, stmt->body);
@@ -352,11 +365,13 @@ static enum flow run_trigger(struct session *s, const char *text, const char *na
 	return flow == FLOW_RETURN ? FLOW_NEXT : flow;
 }
 
-enum flow procs_triggers(struct session *s, const struct object *table, char event, const struct object *inserted, const struct object *deleted) {
+enum flow procs_triggers(
+	struct session *s, const struct object *table, char event, const struct object *inserted, const struct object *deleted) {
 	struct arena arena = { 0 };
 	struct vec names = { 0 }, texts = { 0 };
-	sqlite3_stmt *stmt = stmts_take(s->stmts, "SELECT name, text FROM m_object WHERE parent = ?1 AND type = 'T' AND NOT disabled AND "
-						  "instr(events, ?2) ORDER BY id");
+	sqlite3_stmt *stmt =
+		stmts_take(s->stmts, "SELECT name, text FROM m_object WHERE parent = ?1 AND type = 'T' AND NOT disabled AND "
+				     "instr(events, ?2) ORDER BY id");
 	char letter[2] = { event, '\0' };
 	if (stmt) {
 		sqlite3_bind_int64(stmt, 1, table->id);

@@ -1,4 +1,5 @@
-/* The server's own procedures: sp_executesql, application locks, sp_who, sp_rename, sp_helpdb and a few that clients call at login. */
+/* The server's own procedures: sp_executesql, application locks, sp_who, sp_rename, sp_helpdb and a few that clients call at
+ * login. */
 #include "ecosystem/sandbox/sql/procs.h"
 
 #include <stdio.h>
@@ -26,7 +27,8 @@ static int lock_mode(const char *name) {
 	static const struct {
 		const char *name;
 		enum lock_mode mode;
-	} modes[] = { { "Exclusive", LOCK_X }, { "Shared", LOCK_S }, { "Update", LOCK_U }, { "IntentShared", LOCK_IS }, { "IntentExclusive", LOCK_IX } };
+	} modes[] = { { "Exclusive", LOCK_X }, { "Shared", LOCK_S }, { "Update", LOCK_U }, { "IntentShared", LOCK_IS },
+		{ "IntentExclusive", LOCK_IX } };
 	for (size_t i = 0; name && i < sizeof modes / sizeof modes[0]; i++)
 		if (strcasecmp(modes[i].name, name) == 0)
 			return (int)modes[i].mode;
@@ -34,12 +36,11 @@ static int lock_mode(const char *name) {
 }
 
 static void resource_name(const struct call *call, const char *resource, const char *principal, char *out, size_t size) {
-	snprintf(out, size, "a:%d:%.30s:%.255s", catalog_current(call->s->catalog)->id, principal ? principal : "public", resource);
+	snprintf(out, size, "a:%d:%.30s:%.255s", catalog_current(call->s->catalog)->id, principal ? principal : "public",
+		resource);
 }
 
-static bool cancelled(void *arg) {
-	return exec_cancelled(arg);
-}
+static bool cancelled(void *arg) { return exec_cancelled(arg); }
 
 static enum flow getapplock(struct call *call) {
 	struct session *s = call->s;
@@ -47,9 +48,12 @@ static enum flow getapplock(struct call *call) {
 	const char *timeout = call_text(call, "LockTimeout", 3), *principal = call_text(call, "DbPrincipal", 4);
 	int mode = lock_mode(call_text(call, "LockMode", 1));
 	bool session = owner && strcasecmp(owner, "Session") == 0;
-	struct lock_request request = { .mode = mode < 0 ? LOCK_X : (enum lock_mode)mode, .life = session ? LOCK_SESSION : LOCK_TRANSACTION };
+	struct lock_request request = { .mode = mode < 0 ? LOCK_X : (enum lock_mode)mode,
+		.life = session ? LOCK_SESSION : LOCK_TRANSACTION };
 	struct lock_wait wait = { .timeout_ms = timeout ? (int)strtol(timeout, NULL, 10) : s->options.lock_timeout,
-				  .priority = s->options.deadlock_priority, .cancelled = cancelled, .arg = s };
+		.priority = s->options.deadlock_priority,
+		.cancelled = cancelled,
+		.arg = s };
 	call->status = -999;
 	if (!resource || mode < 0 || (owner && !session && strcasecmp(owner, "Transaction") != 0))
 		return FLOW_NEXT;
@@ -76,7 +80,8 @@ static enum flow getapplock(struct call *call) {
 }
 
 static enum flow releaseapplock(struct call *call) {
-	const char *resource = call_text(call, "Resource", 0), *owner = call_text(call, "LockOwner", 1), *principal = call_text(call, "DbPrincipal", 2);
+	const char *resource = call_text(call, "Resource", 0), *owner = call_text(call, "LockOwner", 1),
+		   *principal = call_text(call, "DbPrincipal", 2);
 	bool session = owner && strcasecmp(owner, "Session") == 0;
 	char name[300];
 	call->status = -999;
@@ -87,8 +92,10 @@ static enum flow releaseapplock(struct call *call) {
 		call->status = 0;
 		return FLOW_NEXT;
 	}
-	return exec_failf(call->s, call->stmt->line, 1223, "Cannot release the application lock (Database Principal: '%s', Resource: '%s') because it is not "
-			  "currently held.", principal ? principal : "public", resource);
+	return exec_failf(call->s, call->stmt->line, 1223,
+		"Cannot release the application lock (Database Principal: '%s', Resource: '%s') because it is not "
+		"currently held.",
+		principal ? principal : "public", resource);
 }
 
 /* --- lists --- */
@@ -106,8 +113,8 @@ static void who_row(void *arg, struct session *other) {
 	const struct database *d = catalog_database_by_id(s->catalog, atomic_load(&other->database_shown));
 	snprintf(spid, sizeof spid, "%d", other->id);
 	snprintf(blocked, sizeof blocked, "%d", locks_blocker(s->engine->locks, other->id));
-	const char *row[] = { spid, "0", atomic_load(&other->running) ? "runnable" : "sleeping", other->login, other->host, blocked,
-			      d ? d->name : NULL, "AWAITING COMMAND", "0" };
+	const char *row[] = { spid, "0", atomic_load(&other->running) ? "runnable" : "sleeping", other->login, other->host,
+		blocked, d ? d->name : NULL, "AWAITING COMMAND", "0" };
 	if (l->flow == FLOW_NEXT)
 		l->flow = exec_row(s, row, 9);
 	l->rows++;
@@ -142,7 +149,8 @@ static enum flow helpdb(struct call *call) {
 	const char *wanted = call_text(call, "dbname", 0);
 	int64_t rows = 0;
 	if (wanted && !catalog_database(call->s->catalog, wanted))
-		return exec_failf(call->s, call->stmt->line, 15010, "The database '%s' does not exist. Supply a valid database name.", wanted);
+		return exec_failf(call->s, call->stmt->line, 15010,
+			"The database '%s' does not exist. Supply a valid database name.", wanted);
 	enum flow flow = exec_columns(call->s, columns, 6);
 	for (int id = 1; id < 10000 && flow == FLOW_NEXT && rows < 1000; id++) {
 		const struct database *d = catalog_database_by_id(call->s->catalog, id);
@@ -152,8 +160,9 @@ static enum flow helpdb(struct call *call) {
 		snprintf(number, sizeof number, "%d", d->id);
 		snprintf(created, sizeof created, "%.10s", d->created);
 		snprintf(level, sizeof level, "%d", d->compatibility);
-		snprintf(status, sizeof status, "Status=%s, Updateability=READ_WRITE, UserAccess=%s, Recovery=SIMPLE, Collation=%s",
-			 d->offline ? "OFFLINE" : "ONLINE", d->single_user ? "SINGLE_USER" : "MULTI_USER", d->collation);
+		snprintf(status, sizeof status,
+			"Status=%s, Updateability=READ_WRITE, UserAccess=%s, Recovery=SIMPLE, Collation=%s",
+			d->offline ? "OFFLINE" : "ONLINE", d->single_user ? "SINGLE_USER" : "MULTI_USER", d->collation);
 		const char *row[] = { d->name, "sa", number, created, status, level };
 		flow = exec_row(call->s, row, 6);
 		rows++;
@@ -178,13 +187,16 @@ static enum flow change(struct call *call, const char *sql, const char *kinds, i
 	if (tran_end_write(s, rc < 0, call->stmt->line, &error) < 0)
 		return exec_fail(s, &error);
 	catalog_refresh(s->catalog);
-	exec_info(s, 15477, 10, 1, call->stmt->line, "Caution: Changing any part of an object name could break scripts and stored procedures.");
+	exec_info(s, 15477, 10, 1, call->stmt->line,
+		"Caution: Changing any part of an object name could break scripts and stored procedures.");
 	return FLOW_NEXT;
 }
 
 static enum flow wrong_name(const struct call *call) {
 	call->s->rowcount = 0;
-	return fail(call, 15225, "No item by the given name of sp_rename could be found in the current database, given that @itemtype was input as given.");
+	return fail(call, 15225,
+		"No item by the given name of sp_rename could be found in the current database, given that @itemtype was input "
+		"as given.");
 }
 
 static enum flow rename_part(struct call *call, const char *old, const char *new, bool column) {
@@ -203,19 +215,24 @@ static enum flow rename_part(struct call *call, const char *old, const char *new
 		if (i < 0)
 			return wrong_name(call);
 		if (catalog_column(o, new) >= 0)
-			return exec_failf(call->s, call->stmt->line, 15335, "Error: The new name '%s' is already in use as a COLUMN name and would cause a duplicate "
-					  "that is not permitted.", new);
-		return change(call, "UPDATE m_column SET name = ?3 WHERE object = ?1 AND id = ?2", "iis", o->id, o->columns[i].id, new);
+			return exec_failf(call->s, call->stmt->line, 15335,
+				"Error: The new name '%s' is already in use as a COLUMN name and would cause a duplicate "
+				"that is not permitted.",
+				new);
+		return change(
+			call, "UPDATE m_column SET name = ?3 WHERE object = ?1 AND id = ?2", "iis", o->id, o->columns[i].id, new);
 	}
 	for (int i = 0; i < o->index_count; i++)
 		if (strcasecmp(o->indexes[i].name, last) == 0)
-			return change(call, "UPDATE m_index SET name = ?3 WHERE object = ?1 AND id = ?2", "iis", o->id, o->indexes[i].id, new);
+			return change(call, "UPDATE m_index SET name = ?3 WHERE object = ?1 AND id = ?2", "iis", o->id,
+				o->indexes[i].id, new);
 	return wrong_name(call);
 }
 
 static enum flow rename_object(struct call *call) {
 	struct session *s = call->s;
-	const char *old = call_text(call, "objname", 0), *new = call_text(call, "newname", 1), *kind = call_text(call, "objtype", 2);
+	const char *old = call_text(call, "objname", 0), *new = call_text(call, "newname", 1),
+		   *kind = call_text(call, "objtype", 2);
 	char type[8];
 	if (!old || !new || !new[0])
 		return fail(call, 15223, "Error: The input parameter, @newname, is not allowed to be null.");
@@ -226,10 +243,14 @@ static enum flow rename_object(struct call *call) {
 	int64_t id = find_object(s, old, type, sizeof type, NULL);
 	if (id <= 0)
 		return wrong_name(call);
-	if (exec_int(s, 0, "SELECT count(*) FROM m_object a JOIN m_object b ON a.db = b.db AND a.schema = b.schema WHERE a.id = ?1 AND b.name = ?2", "is",
-		     id, new))
-		return exec_failf(s, call->stmt->line, 15335, "Error: The new name '%s' is already in use as a OBJECT name and would cause a duplicate that is "
-				  "not permitted.", new);
+	if (exec_int(s, 0,
+		    "SELECT count(*) FROM m_object a JOIN m_object b ON a.db = b.db AND a.schema = b.schema WHERE a.id = ?1 AND "
+		    "b.name = ?2",
+		    "is", id, new))
+		return exec_failf(s, call->stmt->line, 15335,
+			"Error: The new name '%s' is already in use as a OBJECT name and would cause a duplicate that is "
+			"not permitted.",
+			new);
 	return change(call, "UPDATE m_object SET name = ?3 WHERE id = ?1 AND ?2 = 0", "iis", id, 0, new);
 }
 
@@ -243,9 +264,15 @@ bool procs_system(struct call *call, const char *name, enum flow *flow) {
 		const char *name;
 		enum flow (*run)(struct call *call);
 	} procedures[] = {
-		{ "sp_executesql", executesql },       { "sp_getapplock", getapplock }, { "sp_releaseapplock", releaseapplock },
-		{ "sp_who", who },		       { "sp_who2", who },	       { "sp_helpdb", helpdb },
-		{ "sp_rename", rename_object },       { "sp_updatestats", nothing },  { "sp_recompile", nothing },
+		{ "sp_executesql", executesql },
+		{ "sp_getapplock", getapplock },
+		{ "sp_releaseapplock", releaseapplock },
+		{ "sp_who", who },
+		{ "sp_who2", who },
+		{ "sp_helpdb", helpdb },
+		{ "sp_rename", rename_object },
+		{ "sp_updatestats", nothing },
+		{ "sp_recompile", nothing },
 		{ "sp_refreshview", nothing },
 	};
 	for (size_t i = 0; i < sizeof procedures / sizeof procedures[0]; i++)

@@ -27,8 +27,9 @@ int security_user(struct session *s, int database, char *name, size_t size, int 
 			snprintf(name, size, "dbo");
 		rc = 0;
 	} else {
-		sqlite3_stmt *stmt = stmts_take(s->stmts, "SELECT p.id, p.name FROM m_principal p JOIN m_login l ON l.id = p.login "
-							  "WHERE p.db = ?1 AND l.name = ?2");
+		sqlite3_stmt *stmt =
+			stmts_take(s->stmts, "SELECT p.id, p.name FROM m_principal p JOIN m_login l ON l.id = p.login "
+					     "WHERE p.db = ?1 AND l.name = ?2");
 		if (stmt) {
 			sqlite3_bind_int(stmt, 1, database);
 			sqlite3_bind_text(stmt, 2, s->login, -1, SQLITE_STATIC);
@@ -57,7 +58,8 @@ void security_default_schema(struct session *s, int database, char *out, size_t 
 	snprintf(out, size, "dbo");
 	if (security_user(s, database, NULL, 0, &user) < 0 || user <= 2)
 		return;
-	sqlite3_stmt *stmt = stmts_take(s->stmts, "SELECT schema FROM m_principal WHERE db = ?1 AND id = ?2 AND schema IS NOT NULL");
+	sqlite3_stmt *stmt =
+		stmts_take(s->stmts, "SELECT schema FROM m_principal WHERE db = ?1 AND id = ?2 AND schema IS NOT NULL");
 	if (stmt) {
 		sqlite3_bind_int(stmt, 1, database);
 		sqlite3_bind_int(stmt, 2, user);
@@ -67,7 +69,9 @@ void security_default_schema(struct session *s, int database, char *out, size_t 
 	stmts_put(s->stmts, stmt);
 }
 
-#define MEMBERSHIP "WITH RECURSIVE r(id) AS (SELECT ?2 UNION SELECT 0 UNION SELECT m.role FROM m_member m JOIN r ON r.id = m.member WHERE m.db = ?1) "
+#define MEMBERSHIP                                                                                                               \
+	"WITH RECURSIVE r(id) AS (SELECT ?2 UNION SELECT 0 UNION SELECT m.role FROM m_member m JOIN r ON r.id = m.member WHERE " \
+	"m.db = ?1) "
 
 bool security_is_member(struct session *s, int database, const char *role) {
 	int user;
@@ -75,13 +79,12 @@ bool security_is_member(struct session *s, int database, const char *role) {
 		return false;
 	if (user == 1)
 		return true;
-	return exec_int(s, 0, MEMBERSHIP "SELECT count(*) FROM r JOIN m_principal p ON p.db = ?1 AND p.id = r.id WHERE p.name = ?3", "iis",
-			(int64_t)database, (int64_t)user, role) > 0;
+	return exec_int(s, 0,
+		       MEMBERSHIP "SELECT count(*) FROM r JOIN m_principal p ON p.db = ?1 AND p.id = r.id WHERE p.name = ?3",
+		       "iis", (int64_t)database, (int64_t)user, role) > 0;
 }
 
-static bool is_read(const char *permission) {
-	return strcmp(permission, "SELECT") == 0;
-}
+static bool is_read(const char *permission) { return strcmp(permission, "SELECT") == 0; }
 
 static bool is_write(const char *permission) {
 	return strcmp(permission, "INSERT") == 0 || strcmp(permission, "UPDATE") == 0 || strcmp(permission, "DELETE") == 0;
@@ -104,12 +107,14 @@ static bool denied_by_role(struct session *s, int database, const char *permissi
 	       (is_write(permission) && security_is_member(s, database, "db_denydatawriter"));
 }
 
-static int64_t rows_with(struct session *s, int database, int user, int64_t object, int64_t schema, const char *permission,
-			 const char *state) {
-	return exec_int(s, 0, MEMBERSHIP "SELECT count(*) FROM m_permission p JOIN r ON r.id = p.grantee WHERE p.db = ?1 AND p.state = ?6 AND "
-			"(p.permission = ?5 OR p.permission = 'CONTROL' OR (p.permission = 'ALL' AND ?5 <> 'CONTROL')) AND "
-			"((p.class = 'OBJECT' AND p.major = ?3) OR (p.class = 'SCHEMA' AND p.major = ?4) OR p.class = 'DATABASE')", "iiiiss",
-			(int64_t)database, (int64_t)user, object, schema, permission, state);
+static int64_t rows_with(
+	struct session *s, int database, int user, int64_t object, int64_t schema, const char *permission, const char *state) {
+	return exec_int(s, 0,
+		MEMBERSHIP
+		"SELECT count(*) FROM m_permission p JOIN r ON r.id = p.grantee WHERE p.db = ?1 AND p.state = ?6 AND "
+		"(p.permission = ?5 OR p.permission = 'CONTROL' OR (p.permission = 'ALL' AND ?5 <> 'CONTROL')) AND "
+		"((p.class = 'OBJECT' AND p.major = ?3) OR (p.class = 'SCHEMA' AND p.major = ?4) OR p.class = 'DATABASE')",
+		"iiiiss", (int64_t)database, (int64_t)user, object, schema, permission, state);
 }
 
 bool security_has(struct session *s, int database, int64_t object, int64_t schema, const char *permission) {
@@ -124,14 +129,18 @@ bool security_has(struct session *s, int database, int64_t object, int64_t schem
 }
 
 int security_check(struct session *s, const struct object *object, char kind, struct sqlerror *error) {
-	const char *permission = kind == 'S' ? "SELECT" : kind == 'I' ? "INSERT" : kind == 'U' ? "UPDATE" : kind == 'D' ? "DELETE" : "EXECUTE";
+	const char *permission = kind == 'S'   ? "SELECT"
+				 : kind == 'I' ? "INSERT"
+				 : kind == 'U' ? "UPDATE"
+				 : kind == 'D' ? "DELETE"
+					       : "EXECUTE";
 	if (object->kind == O_SYSTEM || object->temporary || security_is_admin(s))
 		return 0;
 	int64_t schema = exec_int(s, 0, "SELECT schema FROM m_object WHERE id = ?1", "i", object->id);
 	if (security_has(s, object->database->id, object->id, schema, permission))
 		return 0;
-	return sqlerror_set(error, 229, 1, "The %s permission was denied on the object '%s', database '%s', schema '%s'.", permission,
-			    object->name, object->database->name, object->schema);
+	return sqlerror_set(error, 229, 1, "The %s permission was denied on the object '%s', database '%s', schema '%s'.",
+		permission, object->name, object->database->name, object->schema);
 }
 
 /* --- statements --- */
@@ -145,7 +154,8 @@ struct work {
 
 static int fail(struct work *w, int number, const char *fmt, const char *what) {
 	char text[400];
-	snprintf(text, sizeof text, "%s%s%s", fmt, what, number == 15151 ? "', because it does not exist or you do not have permission." : "'.");
+	snprintf(text, sizeof text, "%s%s%s", fmt, what,
+		number == 15151 ? "', because it does not exist or you do not have permission." : "'.");
 	return sqlerror_set(&w->error, number, w->stmt->line, "%s", text);
 }
 
@@ -162,10 +172,11 @@ static int create_login(struct work *w) {
 	if (t->flag2 && !id)
 		return fail(w, 15151, "Cannot alter the login '", t->text);
 	if (database && !catalog_database(w->s->catalog, database))
-		return sqlerror_set(&w->error, 15010, t->line, "The database '%.128s' does not exist. Supply a valid database name.", database);
+		return sqlerror_set(&w->error, 15010, t->line,
+			"The database '%.128s' does not exist. Supply a valid database name.", database);
 	if (t->column_count)
 		return exec_sql(w->s, &w->error, "UPDATE m_login SET disabled = ?2 WHERE name = ?1", "si", t->text,
-				(int64_t)(strcmp(t->columns[0], "DISABLE") == 0));
+			(int64_t)(strcmp(t->columns[0], "DISABLE") == 0));
 	if (!t->text2)
 		return exec_sql(w->s, &w->error, "UPDATE m_login SET default_db = ?2 WHERE name = ?1", "ss", t->text, database);
 	if (logins_set(w->s->db, t->text, t->text2, database, false, w->s->login_time) == SQLITE_OK)
@@ -182,29 +193,36 @@ static int create_user(struct work *w) {
 	if (t->flag2) {
 		if (id < 0)
 			return fail(w, 15151, "Cannot alter the user '", t->text);
-		if (schema && exec_sql(w->s, &w->error, "UPDATE m_principal SET schema = ?3 WHERE db = ?1 AND id = ?2", "iis", w->database, id,
-				       schema) < 0)
+		if (schema && exec_sql(w->s, &w->error, "UPDATE m_principal SET schema = ?3 WHERE db = ?1 AND id = ?2", "iis",
+				      w->database, id, schema) < 0)
 			return -1;
-		return !t->text2 ? 0 : exec_sql(w->s, &w->error, "UPDATE m_principal SET login = ?3 WHERE db = ?1 AND id = ?2", "iii", w->database,
-						id, login_id);
+		return !t->text2 ? 0
+				 : exec_sql(w->s, &w->error, "UPDATE m_principal SET login = ?3 WHERE db = ?1 AND id = ?2", "iii",
+					   w->database, id, login_id);
 	}
 	if (id >= 0)
-		return sqlerror_set(&w->error, 15023, t->line, "User, group, or role '%.128s' already exists in the current database.", t->text);
+		return sqlerror_set(&w->error, 15023, t->line,
+			"User, group, or role '%.128s' already exists in the current database.", t->text);
 	if (login_id < 0)
-		return sqlerror_set(&w->error, 15007, t->line, "'%.128s' is not a valid login or you do not have permission.", login);
-	if (login_id > 0 && exec_int(w->s, 0, "SELECT count(*) FROM m_principal WHERE db = ?1 AND login = ?2", "ii", w->database, login_id))
+		return sqlerror_set(
+			&w->error, 15007, t->line, "'%.128s' is not a valid login or you do not have permission.", login);
+	if (login_id > 0 &&
+		exec_int(w->s, 0, "SELECT count(*) FROM m_principal WHERE db = ?1 AND login = ?2", "ii", w->database, login_id))
 		return sqlerror_set(&w->error, 15063, t->line, "The login already has an account under a different user name.");
-	return exec_sql(w->s, &w->error, "INSERT INTO m_principal(db, id, name, type, login, schema) SELECT ?1, coalesce(max(id), 0) + 1, ?2, 'S', "
-			"?3, ?4 FROM (SELECT max(id, 4) AS id FROM m_principal WHERE db = ?1 AND id < 16384)", "isis", w->database, t->text, login_id,
-			schema ? schema : "dbo");
+	return exec_sql(w->s, &w->error,
+		"INSERT INTO m_principal(db, id, name, type, login, schema) SELECT ?1, coalesce(max(id), 0) + 1, ?2, 'S', "
+		"?3, ?4 FROM (SELECT max(id, 4) AS id FROM m_principal WHERE db = ?1 AND id < 16384)",
+		"isis", w->database, t->text, login_id, schema ? schema : "dbo");
 }
 
 static int create_role(struct work *w) {
 	if (principal(w, w->stmt->text) >= 0)
-		return sqlerror_set(&w->error, 15023, w->stmt->line, "User, group, or role '%.128s' already exists in the current database.",
-				    w->stmt->text);
-	return exec_sql(w->s, &w->error, "INSERT INTO m_principal(db, id, name, type, login) SELECT ?1, max(id) + 1, ?2, 'R', 0 FROM "
-			"(SELECT max(id, 4) AS id FROM m_principal WHERE db = ?1 AND id < 16384)", "is", w->database, w->stmt->text);
+		return sqlerror_set(&w->error, 15023, w->stmt->line,
+			"User, group, or role '%.128s' already exists in the current database.", w->stmt->text);
+	return exec_sql(w->s, &w->error,
+		"INSERT INTO m_principal(db, id, name, type, login) SELECT ?1, max(id) + 1, ?2, 'R', 0 FROM "
+		"(SELECT max(id, 4) AS id FROM m_principal WHERE db = ?1 AND id < 16384)",
+		"is", w->database, w->stmt->text);
 }
 
 static int role_member(struct work *w) {
@@ -214,16 +232,20 @@ static int role_member(struct work *w) {
 			return fail(w, 15151, "Cannot alter the server role '", t->text);
 		if (exec_int(w->s, 0, "SELECT count(*) FROM m_login WHERE name = ?1", "s", t->text2) == 0)
 			return fail(w, 15151, "Cannot add the principal '", t->text2);
-		return exec_sql(w->s, &w->error, "UPDATE m_login SET admin = ?2 WHERE name = ?1", "si", t->text2, (int64_t)!t->flag);
+		return exec_sql(
+			w->s, &w->error, "UPDATE m_login SET admin = ?2 WHERE name = ?1", "si", t->text2, (int64_t)!t->flag);
 	}
-	int64_t role = exec_int(w->s, -1, "SELECT id FROM m_principal WHERE db = ?1 AND name = ?2 AND type = 'R'", "is", w->database, t->text);
+	int64_t role = exec_int(
+		w->s, -1, "SELECT id FROM m_principal WHERE db = ?1 AND name = ?2 AND type = 'R'", "is", w->database, t->text);
 	int64_t member = principal(w, t->text2);
 	if (role < 0)
 		return fail(w, 15151, "Cannot alter the role '", t->text);
 	if (member < 0)
 		return fail(w, 15151, t->flag ? "Cannot drop the principal '" : "Cannot add the principal '", t->text2);
-	return exec_sql(w->s, &w->error, t->flag ? "DELETE FROM m_member WHERE db = ?1 AND role = ?2 AND member = ?3" :
-			"INSERT OR IGNORE INTO m_member VALUES(?1, ?2, ?3)", "iii", w->database, role, member);
+	return exec_sql(w->s, &w->error,
+		t->flag ? "DELETE FROM m_member WHERE db = ?1 AND role = ?2 AND member = ?3"
+			: "INSERT OR IGNORE INTO m_member VALUES(?1, ?2, ?3)",
+		"iii", w->database, role, member);
 }
 
 /* --- GRANT --- */
@@ -243,7 +265,8 @@ static int securable(struct work *w, const char **class, int64_t *major) {
 	}
 	*class = t->text2;
 	if (strcmp(t->text2, "SCHEMA") == 0) {
-		*major = exec_int(w->s, -1, "SELECT id FROM m_schema WHERE db = ?1 AND name = ?2", "is", w->database, t->name.part[t->name.count - 1]);
+		*major = exec_int(w->s, -1, "SELECT id FROM m_schema WHERE db = ?1 AND name = ?2", "is", w->database,
+			t->name.part[t->name.count - 1]);
 		return *major >= 0 ? 0 : fail(w, 15151, "Cannot find the schema '", t->name.part[t->name.count - 1]);
 	}
 	if (strcmp(t->text2, "OBJECT") != 0)
@@ -261,11 +284,10 @@ static int securable(struct work *w, const char **class, int64_t *major) {
 }
 
 static bool is_permission(const char *name) {
-	static const char *const names[] = { "SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE", "EXEC", "REFERENCES", "ALTER", "CONTROL",
-					     "VIEW DEFINITION", "CONNECT", "CREATE TABLE", "CREATE VIEW", "CREATE PROCEDURE", "CREATE SCHEMA",
-					     "VIEW DATABASE STATE", "VIEW SERVER STATE", "ALTER ANY SCHEMA", "ALTER ANY USER", "ALL",
-					     "TAKE OWNERSHIP", "SHOWPLAN", "VIEW ANY DEFINITION", "VIEW ANY DATABASE", "CONNECT SQL",
-					     "ALTER ANY CONNECTION", NULL };
+	static const char *const names[] = { "SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE", "EXEC", "REFERENCES", "ALTER",
+		"CONTROL", "VIEW DEFINITION", "CONNECT", "CREATE TABLE", "CREATE VIEW", "CREATE PROCEDURE", "CREATE SCHEMA",
+		"VIEW DATABASE STATE", "VIEW SERVER STATE", "ALTER ANY SCHEMA", "ALTER ANY USER", "ALL", "TAKE OWNERSHIP",
+		"SHOWPLAN", "VIEW ANY DEFINITION", "VIEW ANY DATABASE", "CONNECT SQL", "ALTER ANY CONNECTION", NULL };
 	for (int i = 0; names[i]; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -287,10 +309,14 @@ static int grant_one(struct work *w, const char *class, int64_t major, const cha
 		permission = "EXECUTE";
 	int64_t database = server ? 0 : w->database;
 	if (strcmp(verb, "REVOKE") == 0)
-		return exec_sql(w->s, &w->error, "DELETE FROM m_permission WHERE db = ?1 AND class = ?2 AND major = ?3 AND grantee = ?4 AND "
-				"permission = ?5", "isiis", database, class, major, id, permission);
-	return exec_sql(w->s, &w->error, "INSERT OR REPLACE INTO m_permission(db, class, major, grantee, permission, state) VALUES(?1, ?2, ?3, ?4, "
-			"?5, ?6)", "isiiss", database, class, major, id, permission, strcmp(verb, "DENY") == 0 ? "D" : "G");
+		return exec_sql(w->s, &w->error,
+			"DELETE FROM m_permission WHERE db = ?1 AND class = ?2 AND major = ?3 AND grantee = ?4 AND "
+			"permission = ?5",
+			"isiis", database, class, major, id, permission);
+	return exec_sql(w->s, &w->error,
+		"INSERT OR REPLACE INTO m_permission(db, class, major, grantee, permission, state) VALUES(?1, ?2, ?3, ?4, "
+		"?5, ?6)",
+		"isiiss", database, class, major, id, permission, strcmp(verb, "DENY") == 0 ? "D" : "G");
 }
 
 static int grant(struct work *w) {
@@ -322,11 +348,11 @@ enum flow security_execute(struct session *s, struct stmt *stmt) {
 		return flow;
 	if (tran_begin_write(s, true, stmt->line, &w.error) < 0)
 		return exec_fail(s, &w.error);
-	int rc = stmt->kind == S_CREATE_LOGIN ? create_login(&w) :
-		 stmt->kind == S_CREATE_USER  ? create_user(&w) :
-		 stmt->kind == S_CREATE_ROLE  ? create_role(&w) :
-		 stmt->kind == S_ROLE_MEMBER  ? role_member(&w) :
-						grant(&w);
+	int rc = stmt->kind == S_CREATE_LOGIN  ? create_login(&w)
+		 : stmt->kind == S_CREATE_USER ? create_user(&w)
+		 : stmt->kind == S_CREATE_ROLE ? create_role(&w)
+		 : stmt->kind == S_ROLE_MEMBER ? role_member(&w)
+					       : grant(&w);
 	if (rc == 0 && catalog_changed(s->catalog) != SQLITE_OK)
 		rc = -1;
 	if (tran_end_write(s, rc < 0, stmt->line, &w.error) < 0)

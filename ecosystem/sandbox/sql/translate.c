@@ -4,13 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
-bool tr_failed(const struct tr *tr) {
-	return tr->error->number != 0;
-}
+bool tr_failed(const struct tr *tr) { return tr->error->number != 0; }
 
-bool tr_same_word(const char *a, const char *b) {
-	return strcasecmp(a, b) == 0;
-}
+bool tr_same_word(const char *a, const char *b) { return strcasecmp(a, b) == 0; }
 
 const char *tr_quote_len(struct tr *tr, const char *text, size_t len) {
 	char *out = arena_alloc(tr->arena, len * 2 + 3), *at = out;
@@ -24,9 +20,7 @@ const char *tr_quote_len(struct tr *tr, const char *text, size_t len) {
 	return out;
 }
 
-const char *tr_quote(struct tr *tr, const char *text) {
-	return tr_quote_len(tr, text, strlen(text));
-}
+const char *tr_quote(struct tr *tr, const char *text) { return tr_quote_len(tr, text, strlen(text)); }
 
 struct xtype tr_string_type(const struct tr *tr, enum sql_type type, int length) {
 	struct xtype t = xtype_of(type, length, 0, 0);
@@ -36,8 +30,11 @@ struct xtype tr_string_type(const struct tr *tr, enum sql_type type, int length)
 }
 
 struct xtype xtype_of_column(const struct column *column) {
-	struct xtype t = { .type = column->type.type, .length = column->type.length, .precision = column->type.precision,
-			   .scale = column->type.scale, .nullable = column->nullable };
+	struct xtype t = { .type = column->type.type,
+		.length = column->type.length,
+		.precision = column->type.precision,
+		.scale = column->type.scale,
+		.nullable = column->nullable };
 	if (xtype_is_char(t.type)) {
 		t.collation = column->collation;
 		t.label = LABEL_IMPLICIT;
@@ -79,8 +76,8 @@ static int result_columns(struct tr *tr, const struct tr_query *q, struct sql_co
 		const struct tr_column *c = &q->columns[i];
 		if (c->type.label == LABEL_NONE)
 			sqlerror_set(tr->error, 451, 1,
-				     "Cannot resolve collation conflict between \"%s\" and \"%s\" in SELECT statement column %d.",
-				     c->type.collation, c->type.collation2, i + 1);
+				"Cannot resolve collation conflict between \"%s\" and \"%s\" in SELECT statement column %d.",
+				c->type.collation, c->type.collation2, i + 1);
 		(*columns)[i] = xtype_column(&c->type, c->name);
 		(*columns)[i].identity = c->identity;
 		(*collations)[i] = c->type.collation;
@@ -95,7 +92,8 @@ static void assigned_select(struct tr *tr, const struct select *s, struct tr_que
 		struct tr_variable v = { 0 };
 		if (!s->items[i].variable) {
 			sqlerror_set(tr->error, 141, s->line,
-				     "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval operations.");
+				"A SELECT statement that assigns a value to a variable must not be combined with data-retrieval "
+				"operations.");
 			return;
 		}
 		if (!tr->host->variable(tr->host->arg, s->items[i].variable, &v)) {
@@ -131,8 +129,8 @@ static void select_statement(struct tr *tr, const struct stmt *stmt) {
 	tr_step(tr, TR_ROWS, true, tr_render(tr, q));
 }
 
-int translate_statement(struct arena *arena, const struct tr_host *host, const struct stmt *stmt, struct tr_result *out,
-                        struct sqlerror *error) {
+int translate_statement(
+	struct arena *arena, const struct tr_host *host, const struct stmt *stmt, struct tr_result *out, struct sqlerror *error) {
 	struct tr tr;
 	*out = (struct tr_result){ 0 };
 	tr_init(&tr, arena, host, out, error);
@@ -166,7 +164,7 @@ int translate_statement(struct arena *arena, const struct tr_host *host, const s
 }
 
 const char *translate_value(struct arena *arena, const struct tr_host *host, const struct expr *expr, const struct xtype *target,
-                            struct xtype *type, struct tr_result *uses, struct sqlerror *error) {
+	struct xtype *type, struct tr_result *uses, struct sqlerror *error) {
 	struct tr tr;
 	struct xtype own;
 	tr_init(&tr, arena, host, uses, error);
@@ -183,8 +181,8 @@ const char *translate_value(struct arena *arena, const struct tr_host *host, con
 	return error->number ? NULL : arena_fmt(arena, "SELECT %s", sql);
 }
 
-const char *translate_condition(struct arena *arena, const struct tr_host *host, const struct expr *condition, struct tr_result *uses,
-                                struct sqlerror *error) {
+const char *translate_condition(struct arena *arena, const struct tr_host *host, const struct expr *condition,
+	struct tr_result *uses, struct sqlerror *error) {
 	struct tr tr;
 	tr_init(&tr, arena, host, uses, error);
 	const char *sql = tr_cond(&tr, condition);
@@ -193,7 +191,7 @@ const char *translate_condition(struct arena *arena, const struct tr_host *host,
 }
 
 const char *translate_table_expr(struct arena *arena, const struct tr_host *host, const struct object *table, const char *prefix,
-                                 const struct expr *expr, bool condition, struct xtype *type, struct sqlerror *error) {
+	const struct expr *expr, bool condition, struct xtype *type, struct sqlerror *error) {
 	struct tr tr;
 	struct xtype own = { 0 };
 	tr_init(&tr, arena, host, NULL, error);
@@ -201,16 +199,16 @@ const char *translate_table_expr(struct arena *arena, const struct tr_host *host
 	struct tr_source *source = tr_add_source(&tr, table->name, false, table, table->column_count);
 	for (int i = 0; i < table->column_count; i++)
 		source->columns[i] = (struct tr_column){ .name = table->columns[i].name,
-							 .sql = arena_fmt(arena, "%s%s", prefix, table->columns[i].sql),
-							 .type = xtype_of_column(&table->columns[i]) };
+			.sql = arena_fmt(arena, "%s%s", prefix, table->columns[i].sql),
+			.type = xtype_of_column(&table->columns[i]) };
 	const char *sql = condition ? tr_cond(&tr, expr) : tr_expr(&tr, expr, &own);
 	if (type)
 		*type = own;
 	return error->number ? NULL : sql;
 }
 
-const char *translate_default(struct arena *arena, const struct tr_host *host, const struct object *table, int column,
-                              struct sqlerror *error) {
+const char *translate_default(
+	struct arena *arena, const struct tr_host *host, const struct object *table, int column, struct sqlerror *error) {
 	struct tr tr;
 	struct xtype own;
 	const struct column *c = &table->columns[column];
@@ -223,7 +221,7 @@ const char *translate_default(struct arena *arena, const struct tr_host *host, c
 }
 
 int translate_describe(struct arena *arena, const struct tr_host *host, const struct object *from, const struct select *select,
-                       struct sql_column **columns, const char ***collations, int *count, struct sqlerror *error) {
+	struct sql_column **columns, const char ***collations, int *count, struct sqlerror *error) {
 	struct tr tr;
 	tr_init(&tr, arena, host, NULL, error);
 	tr.within = from;

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const char *const aggregates[] = { "COUNT", "COUNT_BIG", "SUM", "AVG", "MIN", "MAX", "STRING_AGG", NULL };
-static const char *const windows[] = { "ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE", NULL };
+static const char *const windows[] = { "ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE",
+	NULL };
 
 static bool among(const char *const *list, const char *name) {
 	for (; *list; list++)
@@ -14,9 +15,7 @@ static bool among(const char *const *list, const char *name) {
 	return false;
 }
 
-bool tr_is_aggregate(const struct expr *e) {
-	return e->kind == E_CALL && !e->over && among(aggregates, e->text);
-}
+bool tr_is_aggregate(const struct expr *e) { return e->kind == E_CALL && !e->over && among(aggregates, e->text); }
 
 bool tr_has_aggregate(const struct expr *e) {
 	if (!e)
@@ -34,7 +33,10 @@ bool tr_has_aggregate(const struct expr *e) {
 
 static void wrong_type(struct tr *tr, const struct expr *e, const struct xtype *type) {
 	sqlerror_set(tr->error, 8117, e->line, "Operand data type %s is invalid for %s operator.", xtype_name(type->type),
-		     strcmp(e->text, "SUM") == 0 ? "sum" : strcmp(e->text, "AVG") == 0 ? "avg" : strcmp(e->text, "MIN") == 0 ? "min" : "max");
+		strcmp(e->text, "SUM") == 0   ? "sum"
+		: strcmp(e->text, "AVG") == 0 ? "avg"
+		: strcmp(e->text, "MIN") == 0 ? "min"
+					      : "max");
 }
 
 static const char *sum(struct tr *tr, const struct expr *e, const char *sql, struct xtype *type) {
@@ -44,7 +46,8 @@ static const char *sum(struct tr *tr, const struct expr *e, const char *sql, str
 		if (type->type == SQL_BIT)
 			break;
 		*type = xtype_of(type->type == SQL_BIGINT ? SQL_BIGINT : SQL_INT, 0, 0, 0);
-		return arena_fmt(tr->arena, "%s(%s%s,%d,0)", average ? "t_avg" : "t_sum", e->distinct ? "DISTINCT " : "", sql, type->type);
+		return arena_fmt(
+			tr->arena, "%s(%s%s,%d,0)", average ? "t_avg" : "t_sum", e->distinct ? "DISTINCT " : "", sql, type->type);
 	case FAMILY_EXACT:
 		if (type->type != SQL_MONEY) {
 			type->precision = 38;
@@ -112,12 +115,15 @@ static const char *body(struct tr *tr, const struct expr *e, struct xtype *type)
 const char *tr_aggregate(struct tr *tr, const struct expr *e, struct xtype *type) {
 	struct tr_scope *scope = tr->scope;
 	if (!scope || scope->no_aggregates) {
-		sqlerror_set(tr->error, 147, e->line, "An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a HAVING clause or "
-			     "a select list, and the column being aggregated is an outer reference.");
+		sqlerror_set(tr->error, 147, e->line,
+			"An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a HAVING clause "
+			"or "
+			"a select list, and the column being aggregated is an outer reference.");
 		return "NULL";
 	}
 	if (scope->in_aggregate) {
-		sqlerror_set(tr->error, 130, e->line, "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.");
+		sqlerror_set(tr->error, 130, e->line,
+			"Cannot perform an aggregate function on an expression containing an aggregate or a subquery.");
 		return "NULL";
 	}
 	scope->in_aggregate = true;
@@ -138,10 +144,13 @@ static const char *over_clause(struct tr *tr, const struct expr *e) {
 	for (int i = 0; i < e->over->order_count; i++) {
 		const struct expr *key = e->over->order[i].expr;
 		if (key->kind == E_INTEGER)
-			sqlerror_set(tr->error, 5308, e->line, "Windowed functions, aggregates and NEXT VALUE FOR functions do not support integer indices as ORDER BY "
-				     "clause expressions.");
+			sqlerror_set(tr->error, 5308, e->line,
+				"Windowed functions, aggregates and NEXT VALUE FOR functions do not support integer indices as "
+				"ORDER BY "
+				"clause expressions.");
 		const char *one = tr_expr(tr, key, &type);
-		sql = arena_fmt(tr->arena, "%s%s%s%s%s", sql, i ? "," : " ORDER BY ", one, tr_collate(tr, &type), e->over->order[i].desc ? " DESC" : "");
+		sql = arena_fmt(tr->arena, "%s%s%s%s%s", sql, i ? "," : " ORDER BY ", one, tr_collate(tr, &type),
+			e->over->order[i].desc ? " DESC" : "");
 	}
 	return arena_fmt(tr->arena, " OVER (%s%s%s)", sql, e->over->frame ? " " : "", e->over->frame ? e->over->frame : "");
 }
@@ -183,8 +192,10 @@ const char *tr_window(struct tr *tr, const struct expr *e, struct xtype *type) {
 	} else if (among(aggregates, e->text) && !e->distinct) {
 		sql = body(tr, e, type);
 	} else {
-		sqlerror_set(tr->error, e->distinct ? 10759 : 195, e->line, e->distinct ? "Use of DISTINCT is not allowed with the OVER clause." :
-			     "'%s' is not a recognized built-in function name.", e->text);
+		sqlerror_set(tr->error, e->distinct ? 10759 : 195, e->line,
+			e->distinct ? "Use of DISTINCT is not allowed with the OVER clause."
+				    : "'%s' is not a recognized built-in function name.",
+			e->text);
 		return "NULL";
 	}
 	return arena_fmt(tr->arena, "%s%s", sql, over_clause(tr, e));

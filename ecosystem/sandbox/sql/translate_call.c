@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Arguments: s = text (numbers become nvarchar), n = text with its own collation passed last, i = int, b = bigint, f = float, d = a date kind
- * (text becomes datetime2), x = binary, - = as it is; after ? optional ones; * = the last letter repeats.
- * Result: i int, b bigint, f float, t bit, 0 type of the first argument, m the same with (max) or 4000/8000, S nvarchar(max), N nvarchar(4000),
- * V varchar(8000), D datetime, 2 datetime2(7), o datetimeoffset(7), a date, g uniqueidentifier, x varbinary(8000) */
+/* Arguments: s = text (numbers become nvarchar), n = text with its own collation passed last, i = int, b = bigint, f = float, d =
+ * a date kind (text becomes datetime2), x = binary, - = as it is; after ? optional ones; * = the last letter repeats. Result: i
+ * int, b bigint, f float, t bit, 0 type of the first argument, m the same with (max) or 4000/8000, S nvarchar(max), N
+ * nvarchar(4000), V varchar(8000), D datetime, 2 datetime2(7), o datetimeoffset(7), a date, g uniqueidentifier, x varbinary(8000)
+ */
 struct function {
 	const char *name, *sqlite, *arguments;
 	char result;
@@ -63,9 +64,7 @@ static const struct function functions[] = {
 	{ "RAND", "t_rand", "?i", 'f' },
 };
 
-static struct xtype text_type(const struct tr *tr, enum sql_type type, int length) {
-	return tr_string_type(tr, type, length);
-}
+static struct xtype text_type(const struct tr *tr, enum sql_type type, int length) { return tr_string_type(tr, type, length); }
 
 static const char *argument(struct tr *tr, const struct expr *e, char kind, struct xtype *type) {
 	const char *sql = tr_expr(tr, e, type);
@@ -227,7 +226,8 @@ static const char *coalesce(struct tr *tr, const struct expr *e, struct xtype *t
 		return "NULL";
 	}
 	if (tr_choose(tr, e->args, e->arg_count, type, sqls)) {
-		sqlerror_set(tr->error, 4127, e->line, "At least one of the arguments to COALESCE must be an expression that is not the NULL constant.");
+		sqlerror_set(tr->error, 4127, e->line,
+			"At least one of the arguments to COALESCE must be an expression that is not the NULL constant.");
 		return "NULL";
 	}
 	for (int i = 0; i < e->arg_count; i++)
@@ -296,10 +296,20 @@ static const char *numeric(struct tr *tr, const struct expr *e, struct xtype *ty
 
 static const char *date_part(struct tr *tr, const struct expr *e) {
 	static const char *const parts[][3] = {
-		{ "year", "yy", "yyyy" },     { "quarter", "qq", "q" },      { "month", "mm", "m" },	{ "dayofyear", "dy", "y" },
-		{ "day", "dd", "d" },	      { "week", "wk", "ww" },	      { "weekday", "dw", "w" },	{ "hour", "hh", "hh" },
-		{ "minute", "mi", "n" },      { "second", "ss", "s" },	      { "millisecond", "ms", "ms" },	{ "microsecond", "mcs", "mcs" },
-		{ "nanosecond", "ns", "ns" }, { "iso_week", "isowk", "isoww" },
+		{ "year", "yy", "yyyy" },
+		{ "quarter", "qq", "q" },
+		{ "month", "mm", "m" },
+		{ "dayofyear", "dy", "y" },
+		{ "day", "dd", "d" },
+		{ "week", "wk", "ww" },
+		{ "weekday", "dw", "w" },
+		{ "hour", "hh", "hh" },
+		{ "minute", "mi", "n" },
+		{ "second", "ss", "s" },
+		{ "millisecond", "ms", "ms" },
+		{ "microsecond", "mcs", "mcs" },
+		{ "nanosecond", "ns", "ns" },
+		{ "iso_week", "isowk", "isoww" },
 	};
 	const char *word = e->kind == E_COLUMN && e->name.count == 1 ? e->name.part[0] : "";
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
@@ -351,9 +361,21 @@ static const char *special(struct tr *tr, const struct expr *e, struct xtype *ty
 		const char *name;
 		const char *(*call)(struct tr *tr, const struct expr *e, struct xtype *type);
 	} all[] = {
-		{ "ISNULL", is_null },	  { "COALESCE", coalesce },    { "NULLIF", null_if },	  { "IIF", iif },	  { "ABS", numeric },
-		{ "CEILING", numeric },	  { "FLOOR", numeric },	       { "ROUND", numeric },	  { "SIGN", numeric },	  { "POWER", numeric },
-		{ "DATEADD", date_call }, { "DATEDIFF", date_call },   { "DATEDIFF_BIG", date_call }, { "DATEPART", date_call }, { "DATENAME", date_call },
+		{ "ISNULL", is_null },
+		{ "COALESCE", coalesce },
+		{ "NULLIF", null_if },
+		{ "IIF", iif },
+		{ "ABS", numeric },
+		{ "CEILING", numeric },
+		{ "FLOOR", numeric },
+		{ "ROUND", numeric },
+		{ "SIGN", numeric },
+		{ "POWER", numeric },
+		{ "DATEADD", date_call },
+		{ "DATEDIFF", date_call },
+		{ "DATEDIFF_BIG", date_call },
+		{ "DATEPART", date_call },
+		{ "DATENAME", date_call },
 	};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (strcmp(all[i].name, e->text) == 0)
@@ -380,10 +402,11 @@ const char *tr_call(struct tr *tr, const struct expr *e, struct xtype *type) {
 			if (functions[i].result == 'i' && strcmp(e->text, "CHARINDEX") == 0) {
 				xtype_merge_collation(&types[0], &types[1]);
 				return arena_fmt(tr->arena, "%s%s%s)", sql, e->arg_count < 3 ? ",1," : ",",
-						 tr_quote(tr, tr_collation(tr, &types[0], "charindex", e->line)));
+					tr_quote(tr, tr_collation(tr, &types[0], "charindex", e->line)));
 			}
 			if (strcmp(e->text, "REPLACE") == 0)
-				return arena_fmt(tr->arena, "%s,%s)", sql, tr_quote(tr, tr_collation(tr, type, "replace", e->line)));
+				return arena_fmt(
+					tr->arena, "%s,%s)", sql, tr_quote(tr, tr_collation(tr, type, "replace", e->line)));
 			if (strcmp(e->text, "DATALENGTH") == 0)
 				return arena_fmt(tr->arena, "%s,%d,%d)", sql, types[0].type, types[0].precision);
 			if (strcmp(e->text, "CONCAT") == 0 || strcmp(e->text, "CONCAT_WS") == 0)

@@ -1,4 +1,5 @@
-/* DELETE: SQLite's own with RETURNING when nothing but the table's row is told, else by way of the kept rows of translate_update.c. */
+/* DELETE: SQLite's own with RETURNING when nothing but the table's row is told, else by way of the kept rows of
+ * translate_update.c. */
 #include "ecosystem/sandbox/sql/translate_update.h"
 
 static void plain_delete(struct tr *tr, const struct stmt *s, struct tr_target *t) {
@@ -7,7 +8,8 @@ static void plain_delete(struct tr *tr, const struct stmt *s, struct tr_target *
 	const char *where = t->where ? arena_fmt(tr->arena, " WHERE %s", t->where) : "";
 	if (s->from || s->top) {
 		const char *limit = s->top ? arena_fmt(tr->arena, " LIMIT %s", tr_limit(tr, s->top)) : "";
-		where = arena_fmt(tr->arena, " WHERE rowid IN (SELECT %s.rowid FROM %s%s%s)", t->source->sql_alias, t->from, where, limit);
+		where = arena_fmt(
+			tr->arena, " WHERE rowid IN (SELECT %s.rowid FROM %s%s%s)", t->source->sql_alias, t->from, where, limit);
 	}
 	struct tr_scope *scope = tr->scope;
 	tr_push_scope(tr);
@@ -17,7 +19,8 @@ static void plain_delete(struct tr *tr, const struct stmt *s, struct tr_target *
 	tr->scope = scope;
 	const char *alias = s->from || s->top ? "" : arena_fmt(tr->arena, " AS %s", t->source->sql_alias);
 	if (*list)
-		tr_step(tr, TR_ROWS, true, arena_fmt(tr->arena, "DELETE FROM %s%s%s RETURNING %s", t->object->sql, alias, where, list));
+		tr_step(tr, TR_ROWS, true,
+			arena_fmt(tr->arena, "DELETE FROM %s%s%s RETURNING %s", t->object->sql, alias, where, list));
 	else
 		tr_step(tr, TR_RUN, true, arena_fmt(tr->arena, "DELETE FROM %s%s%s", t->object->sql, alias, where));
 }
@@ -32,7 +35,8 @@ static void kept_delete(struct tr *tr, const struct stmt *s, struct tr_target *t
 	tr_output(tr, s, NULL, deleted, &out);
 	const char *told = tr_failed(tr) ? "" : tr_output_targets(tr, s, &out, NULL, deleted), *table = tr_kept_table(tr, kept);
 	tr_fill_kept(tr, s, t, kept);
-	tr_step(tr, TR_RUN, true, arena_fmt(tr->arena, "DELETE FROM %s WHERE rowid IN (SELECT rid FROM %s)", t->object->sql, table));
+	tr_step(tr, TR_RUN, true,
+		arena_fmt(tr->arena, "DELETE FROM %s WHERE rowid IN (SELECT rid FROM %s)", t->object->sql, table));
 	tr_step(tr, TR_ROWS, false, arena_fmt(tr->arena, "SELECT %s FROM %s AS u", told, table));
 }
 

@@ -58,7 +58,7 @@ static void add_omitted(struct tr *tr, const struct object *o, const int *column
 }
 
 const char *tr_insert_into(struct tr *tr, const struct object *target, const int *columns, int count, const char *const *values,
-                           const struct xtype *types, int line) {
+	const struct xtype *types, int line) {
 	struct row row = { "", "" };
 	for (int i = 0; i < count; i++)
 		add(tr, &row, target->columns[columns[i]].sql, given(tr, target, columns[i], values[i], &types[i], line));
@@ -75,13 +75,20 @@ static bool identity_insert(const struct tr *tr, const struct object *o) {
 static void check_column(struct tr *tr, const struct object *o, const int *columns, int count, int column, int line) {
 	const struct column *c = &o->columns[column];
 	if (listed(columns, count, column))
-		sqlerror_set(tr->error, 264, line, "The column name '%s' is specified more than once in the SET clause or column list of an INSERT. A column "
-			     "cannot be assigned more than one value in the same clause.", c->name);
+		sqlerror_set(tr->error, 264, line,
+			"The column name '%s' is specified more than once in the SET clause or column list of an INSERT. A "
+			"column "
+			"cannot be assigned more than one value in the same clause.",
+			c->name);
 	if (c->computed_expr)
-		sqlerror_set(tr->error, 271, line, "The column \"%s\" cannot be modified because it is either a computed column or is the result of a UNION "
-			     "operator.", c->name);
+		sqlerror_set(tr->error, 271, line,
+			"The column \"%s\" cannot be modified because it is either a computed column or is the result of a UNION "
+			"operator.",
+			c->name);
 	if (c->identity && !identity_insert(tr, o))
-		sqlerror_set(tr->error, 544, line, "Cannot insert explicit value for identity column in table '%s' when IDENTITY_INSERT is set to OFF.", o->name);
+		sqlerror_set(tr->error, 544, line,
+			"Cannot insert explicit value for identity column in table '%s' when IDENTITY_INSERT is set to OFF.",
+			o->name);
 }
 
 static int *column_list(struct tr *tr, const struct stmt *s, const struct object *o, int *count) {
@@ -101,35 +108,47 @@ static int *column_list(struct tr *tr, const struct stmt *s, const struct object
 		if (!o->columns[i].computed_expr && !o->columns[i].identity)
 			columns[(*count)++] = i;
 	if (s->column_count && o->identity >= 0 && identity_insert(tr, o) && !listed(columns, *count, o->identity))
-		sqlerror_set(tr->error, 545, s->line, "Explicit value must be specified for identity column in table '%s' either when IDENTITY_INSERT is set to "
-			     "ON or when a replication user is inserting into a NOT FOR REPLICATION identity column.", o->name);
+		sqlerror_set(tr->error, 545, s->line,
+			"Explicit value must be specified for identity column in table '%s' either when IDENTITY_INSERT is set "
+			"to "
+			"ON or when a replication user is inserting into a NOT FOR REPLICATION identity column.",
+			o->name);
 	return columns;
 }
 
 static void wrong_count(struct tr *tr, const struct stmt *s, const struct object *o, int have, int want) {
 	bool select = s->select != NULL;
 	if (!s->column_count && have == want + 1 && o->identity >= 0)
-		sqlerror_set(tr->error, 8101, s->line, "An explicit value for the identity column in table '%s' can only be specified when a column list is used "
-			     "and IDENTITY_INSERT is ON.", o->name);
+		sqlerror_set(tr->error, 8101, s->line,
+			"An explicit value for the identity column in table '%s' can only be specified when a column list is "
+			"used "
+			"and IDENTITY_INSERT is ON.",
+			o->name);
 	else if (!s->column_count)
-		sqlerror_set(tr->error, 213, s->line, "Column name or number of supplied values does not match table definition.");
+		sqlerror_set(
+			tr->error, 213, s->line, "Column name or number of supplied values does not match table definition.");
 	else if (have < want)
-		sqlerror_set(tr->error, select ? 120 : 109, s->line, select ?
-			     "The select list for the INSERT statement contains fewer items than the insert list. The number of SELECT values must match the "
-			     "number of INSERT columns." :
-			     "There are more columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause "
-			     "must match the number of columns specified in the INSERT statement.");
+		sqlerror_set(tr->error, select ? 120 : 109, s->line,
+			select ? "The select list for the INSERT statement contains fewer items than the insert list. The number "
+				 "of SELECT values must match the "
+				 "number of INSERT columns."
+			       : "There are more columns in the INSERT statement than values specified in the VALUES clause. The "
+				 "number of values in the VALUES clause "
+				 "must match the number of columns specified in the INSERT statement.");
 	else
-		sqlerror_set(tr->error, select ? 121 : 110, s->line, select ?
-			     "The select list for the INSERT statement contains more items than the insert list. The number of SELECT values must match the number "
-			     "of INSERT columns." :
-			     "There are fewer columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause "
-			     "must match the number of columns specified in the INSERT statement.");
+		sqlerror_set(tr->error, select ? 121 : 110, s->line,
+			select ? "The select list for the INSERT statement contains more items than the insert list. The number "
+				 "of SELECT values must match the number "
+				 "of INSERT columns."
+			       : "There are fewer columns in the INSERT statement than values specified in the VALUES clause. "
+				 "The number of values in the VALUES clause "
+				 "must match the number of columns specified in the INSERT statement.");
 }
 
 static void explicit_rowversion(struct tr *tr, int line) {
-	sqlerror_set(tr->error, 273, line, "Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp "
-		     "column, or insert a DEFAULT into the timestamp column.");
+	sqlerror_set(tr->error, 273, line,
+		"Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp "
+		"column, or insert a DEFAULT into the timestamp column.");
 }
 
 /* --- VALUES --- */
@@ -173,20 +192,23 @@ static const char *default_values(struct tr *tr, const struct stmt *s, const str
 
 /* --- SELECT --- */
 
-static const char *from_query(struct tr *tr, const struct stmt *s, const struct object *o, const int *columns, int count, struct tr_query *q) {
+static const char *from_query(
+	struct tr *tr, const struct stmt *s, const struct object *o, const int *columns, int count, struct tr_query *q) {
 	struct row row = { "", "" };
 	if (q->compound || !q->plain || q->ordered || q->limited)
 		q = tr_wrapped(tr, q);
 	for (int i = 0; i < count; i++) {
 		if (columns[i] == o->rowversion)
 			explicit_rowversion(tr, s->line);
-		add(tr, &row, o->columns[columns[i]].sql, given(tr, o, columns[i], q->columns[i].sql, &q->columns[i].type, s->line));
+		add(tr, &row, o->columns[columns[i]].sql,
+			given(tr, o, columns[i], q->columns[i].sql, &q->columns[i].type, s->line));
 	}
 	add_omitted(tr, o, columns, count, &row, s->line);
 	const char *limit = s->top ? arena_fmt(tr->arena, " LIMIT %s", tr_limit(tr, s->top)) : "";
 	/* WHERE true keeps SQLite from reading ON as part of an upsert */
 	const char *tail = *q->tail ? q->tail : " WHERE 1";
-	return arena_fmt(tr->arena, "INSERT INTO %s(%s) %s%s%s%s%s%s", o->sql, row.columns, q->with, q->head, row.values, tail, q->order, limit);
+	return arena_fmt(tr->arena, "INSERT INTO %s(%s) %s%s%s%s%s%s", o->sql, row.columns, q->with, q->head, row.values, tail,
+		q->order, limit);
 }
 
 /* --- the statement --- */
@@ -195,7 +217,9 @@ static struct tr_source *bare_source(struct tr *tr, const struct object *o, cons
 	struct tr_scope *scope = tr_push_scope(tr);
 	struct tr_source *source = tr_add_source(tr, exposed, true, NULL, o->column_count);
 	for (int i = 0; i < o->column_count; i++)
-		source->columns[i] = (struct tr_column){ .name = o->columns[i].name, .sql = o->columns[i].sql, .type = xtype_of_column(&o->columns[i]) };
+		source->columns[i] = (struct tr_column){
+			.name = o->columns[i].name, .sql = o->columns[i].sql, .type = xtype_of_column(&o->columns[i])
+		};
 	scope->sources.count = 0;
 	return source;
 }
@@ -207,7 +231,8 @@ int tr_insert(struct tr *tr, const struct stmt *s) {
 	if (!o)
 		return -1;
 	if (o->kind != O_TABLE)
-		return sqlerror_set(tr->error, 4405, s->line, "View or function '%s' is not updatable because the modification affects multiple base tables.", o->name);
+		return sqlerror_set(tr->error, 4405, s->line,
+			"View or function '%s' is not updatable because the modification affects multiple base tables.", o->name);
 	tr->out->target = o;
 	tr->out->command = 195;
 	tr_use_object(tr, o, 'I');
@@ -240,8 +265,8 @@ int tr_insert(struct tr *tr, const struct stmt *s) {
 	return tr_failed(tr) ? -1 : 0;
 }
 
-int translate_insert_rows(struct arena *arena, const struct tr_host *host, const struct stmt *s, const struct sql_column *given_columns, int count,
-                          struct tr_result *out, struct sqlerror *error) {
+int translate_insert_rows(struct arena *arena, const struct tr_host *host, const struct stmt *s,
+	const struct sql_column *given_columns, int count, struct tr_result *out, struct sqlerror *error) {
 	struct tr tr;
 	int want = 0;
 	*out = (struct tr_result){ .command = 195 };

@@ -31,7 +31,8 @@ static void add_item(struct tr *tr, struct vec *list, const struct select_item *
 	vec_add(tr->arena, list, c);
 }
 
-void tr_output(struct tr *tr, const struct stmt *stmt, struct tr_source *inserted, struct tr_source *deleted, struct tr_output *out) {
+void tr_output(
+	struct tr *tr, const struct stmt *stmt, struct tr_source *inserted, struct tr_source *deleted, struct tr_output *out) {
 	struct vec list = { 0 };
 	struct tr_scope *scope = tr->scope;
 	struct vec before = { 0 };
@@ -60,7 +61,8 @@ static void output_into(struct tr *tr, const struct stmt *stmt, const struct tr_
 	if (!target)
 		return;
 	if (target->insert_trigger)
-		sqlerror_set(tr->error, 331, stmt->line, "The target table '%s' of the OUTPUT INTO clause cannot have any enabled triggers.", target->name);
+		sqlerror_set(tr->error, 331, stmt->line,
+			"The target table '%s' of the OUTPUT INTO clause cannot have any enabled triggers.", target->name);
 	for (int i = 0; i < (stmt->output_column_count ? stmt->output_column_count : target->column_count); i++) {
 		int column = stmt->output_column_count ? catalog_column(target, stmt->output_columns[i]) : i;
 		if (column < 0) {
@@ -75,7 +77,8 @@ static void output_into(struct tr *tr, const struct stmt *stmt, const struct tr_
 		count++;
 	}
 	if (count != output->count) {
-		sqlerror_set(tr->error, 213, stmt->line, "Column name or number of supplied values does not match table definition.");
+		sqlerror_set(
+			tr->error, 213, stmt->line, "Column name or number of supplied values does not match table definition.");
 		return;
 	}
 	for (int i = 0; i < count; i++) {
@@ -91,11 +94,14 @@ static void output_result(struct tr *tr, const struct stmt *stmt, const struct t
 	const struct object *o = tr->out->target;
 	char event = tr->out->command == 195 ? 'I' : tr->out->command == 197 ? 'U' : 'D';
 	if ((event == 'I' && o->insert_trigger) || (event == 'U' && o->update_trigger) || (event == 'D' && o->delete_trigger))
-		sqlerror_set(tr->error, 334, stmt->line, "The target table '%s' of the DML statement cannot have any enabled triggers if the statement contains "
-			     "an OUTPUT clause without INTO clause.", o->name);
+		sqlerror_set(tr->error, 334, stmt->line,
+			"The target table '%s' of the DML statement cannot have any enabled triggers if the statement contains "
+			"an OUTPUT clause without INTO clause.",
+			o->name);
 	if (output->count > SQL_MAX_COLUMNS)
-		sqlerror_set(tr->error, 1056, stmt->line, "The number of elements in the select list exceeds the maximum allowed number of %d elements.",
-			     SQL_MAX_COLUMNS);
+		sqlerror_set(tr->error, 1056, stmt->line,
+			"The number of elements in the select list exceeds the maximum allowed number of %d elements.",
+			SQL_MAX_COLUMNS);
 	tr->out->columns = arena_alloc(tr->arena, sizeof *tr->out->columns * (size_t)(output->count + 1));
 	for (int i = 0; i < output->count; i++)
 		tr->out->columns[i] = xtype_column(&output->columns[i].type, output->columns[i].name);
@@ -114,8 +120,8 @@ static const char *capture(struct tr *tr, const struct object *into, const struc
 	return list;
 }
 
-const char *tr_output_targets(struct tr *tr, const struct stmt *stmt, struct tr_output *output, struct tr_source *inserted,
-                              struct tr_source *deleted) {
+const char *tr_output_targets(
+	struct tr *tr, const struct stmt *stmt, struct tr_output *output, struct tr_source *inserted, struct tr_source *deleted) {
 	const char *list = "";
 	int count = output->count;
 	for (int i = 0; i < count; i++)

@@ -1,5 +1,6 @@
-/* UPDATE. A plain one is SQLite's own UPDATE; with FROM, TOP, OUTPUT, variables or triggers the new values go to temp.m_update<width>
- * first (rid, v1..), then into the table by rowid, and what is to be told is read from both. DELETE with FROM uses the same way. */
+/* UPDATE. A plain one is SQLite's own UPDATE; with FROM, TOP, OUTPUT, variables or triggers the new values go to
+ * temp.m_update<width> first (rid, v1..), then into the table by rowid, and what is to be told is read from both. DELETE with
+ * FROM uses the same way. */
 #include "ecosystem/sandbox/sql/translate_update.h"
 
 #include <string.h>
@@ -10,7 +11,8 @@
 static struct tr_source *in_from(struct tr *tr, const struct name *name, const struct object **object) {
 	for (int i = 0; i < tr->scope->sources.count; i++) {
 		struct tr_source *source = tr->scope->sources.at[i];
-		if (source->aliased && name->count == 1 && source->object && collation_same_name(source->exposed, name->part[0])) {
+		if (source->aliased && name->count == 1 && source->object &&
+			collation_same_name(source->exposed, name->part[0])) {
 			*object = source->object;
 			return source;
 		}
@@ -41,7 +43,8 @@ static bool is_cte(const struct tr *tr, const struct name *name) {
 int tr_target(struct tr *tr, const struct stmt *s, struct tr_target *t) {
 	*t = (struct tr_target){ .from = "" };
 	if (is_cte(tr, &s->name))
-		return sqlerror_set(tr->error, 40000, s->line, "Changing a common table expression is not supported by the stand-in; name the table.");
+		return sqlerror_set(tr->error, 40000, s->line,
+			"Changing a common table expression is not supported by the stand-in; name the table.");
 	if (!is_alias(s->from, &s->name)) {
 		t->object = catalog_object(tr->host->catalog, &s->name, tr->error);
 		if (!t->object)
@@ -57,11 +60,13 @@ int tr_target(struct tr *tr, const struct stmt *s, struct tr_target *t) {
 	if (!t->object)
 		return sqlerror_set(tr->error, 208, s->line, "Invalid object name '%s'.", s->name.part[s->name.count - 1]);
 	if (t->object->kind != O_TABLE)
-		return sqlerror_set(tr->error, 4405, s->line, "View or function '%s' is not updatable because the modification affects multiple base tables.",
-				    t->object->name);
+		return sqlerror_set(tr->error, 4405, s->line,
+			"View or function '%s' is not updatable because the modification affects multiple base tables.",
+			t->object->name);
 	if (!t->source) {
 		t->source = tr_table_source(tr, t->object, NULL);
-		t->from = arena_fmt(tr->arena, "%s%s%s AS %s", t->from, *t->from ? " JOIN " : "", t->object->sql, t->source->sql_alias);
+		t->from = arena_fmt(
+			tr->arena, "%s%s%s AS %s", t->from, *t->from ? " JOIN " : "", t->object->sql, t->source->sql_alias);
 	}
 	t->where = s->where ? tr_cond(tr, s->where) : NULL;
 	tr->out->target = t->object;
@@ -73,8 +78,9 @@ struct tr_source *tr_rows_of(struct tr *tr, const struct object *o, const char *
 	*source = (struct tr_source){ .exposed = exposed, .aliased = true, .column_count = o->column_count };
 	source->columns = arena_alloc(tr->arena, sizeof *source->columns * (size_t)(o->column_count + 1));
 	for (int i = 0; i < o->column_count; i++)
-		source->columns[i] = (struct tr_column){ .name = o->columns[i].name, .type = xtype_of_column(&o->columns[i]),
-							 .sql = arena_fmt(tr->arena, "%s%s", prefix, o->columns[i].sql) };
+		source->columns[i] = (struct tr_column){ .name = o->columns[i].name,
+			.type = xtype_of_column(&o->columns[i]),
+			.sql = arena_fmt(tr->arena, "%s%s", prefix, o->columns[i].sql) };
 	return source;
 }
 
@@ -85,7 +91,9 @@ const char *tr_keep(struct tr *tr, struct tr_kept *kept, const char *sql) {
 		if (strcmp(kept->sql[i], sql) == 0)
 			return arena_fmt(tr->arena, "u.v%d", i + 1);
 	if (kept->count == TR_KEPT_MAX) {
-		sqlerror_set(tr->error, 40000, 1, "A statement with FROM or OUTPUT over more than %d values is not supported by the stand-in.", TR_KEPT_MAX);
+		sqlerror_set(tr->error, 40000, 1,
+			"A statement with FROM or OUTPUT over more than %d values is not supported by the stand-in.",
+			TR_KEPT_MAX);
 		return "NULL";
 	}
 	kept->sql[kept->count++] = sql;
@@ -108,15 +116,17 @@ void tr_keep_sources(struct tr *tr, struct tr_kept *kept, const struct tr_source
 }
 
 void tr_fill_kept(struct tr *tr, const struct stmt *s, const struct tr_target *t, const struct tr_kept *kept) {
-	const char *table = tr_kept_table(tr, kept), *names = "rid", *list = arena_fmt(tr->arena, "%s.rowid", t->source->sql_alias);
+	const char *table = tr_kept_table(tr, kept), *names = "rid",
+		   *list = arena_fmt(tr->arena, "%s.rowid", t->source->sql_alias);
 	for (int i = 0; i < kept->count; i++) {
 		names = arena_fmt(tr->arena, "%s,v%d", names, i + 1);
 		list = arena_fmt(tr->arena, "%s,%s", list, kept->sql[i]);
 	}
 	const char *limit = s->top ? arena_fmt(tr->arena, " LIMIT %s", tr_limit(tr, s->top)) : "";
 	tr_step(tr, TR_RUN, false, arena_fmt(tr->arena, "DELETE FROM %s", table));
-	tr_step(tr, TR_RUN, false, arena_fmt(tr->arena, "INSERT OR IGNORE INTO %s(%s) SELECT %s FROM %s WHERE %s.rowid IS NOT NULL%s%s%s", table, names, list,
-					     t->from, t->source->sql_alias, t->where ? " AND " : "", t->where ? t->where : "", limit));
+	tr_step(tr, TR_RUN, false,
+		arena_fmt(tr->arena, "INSERT OR IGNORE INTO %s(%s) SELECT %s FROM %s WHERE %s.rowid IS NOT NULL%s%s%s", table,
+			names, list, t->from, t->source->sql_alias, t->where ? " AND " : "", t->where ? t->where : "", limit));
 }
 
 /* --- SET --- */
@@ -130,7 +140,9 @@ static struct expr *right_side(struct tr *tr, const struct assignment *a, struct
 	if (a->op == '=')
 		return a->expr;
 	struct expr *e = arena_alloc(tr->arena, sizeof *e);
-	*e = (struct expr){ .kind = E_BINARY_OP, .line = a->expr->line, .text = arena_fmt(tr->arena, "%c", a->op), .a = left, .b = a->expr };
+	*e = (struct expr){
+		.kind = E_BINARY_OP, .line = a->expr->line, .text = arena_fmt(tr->arena, "%c", a->op), .a = left, .b = a->expr
+	};
 	return e;
 }
 
@@ -141,10 +153,13 @@ static int set_column(struct tr *tr, const struct tr_target *t, const struct ass
 		sqlerror_set(tr->error, 207, line, "Invalid column name '%s'.", a->column.part[a->column.count - 1]);
 	else if (a->column.count > 1 && !tr_source_named(t->source, &a->column, a->column.count - 1) &&
 		 !collation_same_name(t->object->name, a->column.part[a->column.count - 2]))
-		sqlerror_set(tr->error, 4104, line, "The multi-part identifier \"%s.%s\" could not be bound.", a->column.part[a->column.count - 2], c->name);
+		sqlerror_set(tr->error, 4104, line, "The multi-part identifier \"%s.%s\" could not be bound.",
+			a->column.part[a->column.count - 2], c->name);
 	else if (c->computed_expr)
-		sqlerror_set(tr->error, 271, line, "The column \"%s\" cannot be modified because it is either a computed column or is the result of a UNION "
-			     "operator.", c->name);
+		sqlerror_set(tr->error, 271, line,
+			"The column \"%s\" cannot be modified because it is either a computed column or is the result of a UNION "
+			"operator.",
+			c->name);
 	else if (c->identity)
 		sqlerror_set(tr->error, 8102, line, "Cannot update identity column '%s'.", c->name);
 	else if (column == t->object->rowversion)
@@ -164,17 +179,24 @@ static const char *default_of(struct tr *tr, const struct object *o, int column,
 	return sql;
 }
 
-static void assign_column(struct tr *tr, const struct tr_target *t, const struct assignment *a, struct assigned *list, int *count, int line) {
+static void assign_column(
+	struct tr *tr, const struct tr_target *t, const struct assignment *a, struct assigned *list, int *count, int line) {
 	struct xtype type;
 	int column = set_column(tr, t, a, line);
 	if (tr_failed(tr))
 		return;
 	for (int i = 0; i < *count; i++)
 		if (list[i].column == column)
-			sqlerror_set(tr->error, 264, line, "The column name '%s' is specified more than once in the SET clause or column list of an INSERT. A "
-				     "column cannot be assigned more than one value in the same clause.", t->object->columns[column].name);
-	struct expr left = { .kind = E_COLUMN, .line = line, .name = { .part = { t->source->exposed, t->object->columns[column].name }, .count = 2, .line = line } };
-	const char *sql = a->expr->kind == E_DEFAULT ? default_of(tr, t->object, column, &type) : tr_expr(tr, right_side(tr, a, &left), &type);
+			sqlerror_set(tr->error, 264, line,
+				"The column name '%s' is specified more than once in the SET clause or column list of an INSERT. "
+				"A "
+				"column cannot be assigned more than one value in the same clause.",
+				t->object->columns[column].name);
+	struct expr left = { .kind = E_COLUMN,
+		.line = line,
+		.name = { .part = { t->source->exposed, t->object->columns[column].name }, .count = 2, .line = line } };
+	const char *sql = a->expr->kind == E_DEFAULT ? default_of(tr, t->object, column, &type)
+						     : tr_expr(tr, right_side(tr, a, &left), &type);
 	list[*count].column = column;
 	list[(*count)++].sql = tr_put(tr, sql, &type, t->object, column, "UPDATE", line);
 }
@@ -198,12 +220,13 @@ static void plain_update(struct tr *tr, const struct tr_target *t, const struct 
 	const char *set = "";
 	for (int i = 0; i < count; i++)
 		set = arena_fmt(tr->arena, "%s%s%s=%s", set, i ? "," : "", t->object->columns[list[i].column].sql, list[i].sql);
-	tr_step(tr, TR_RUN, true, arena_fmt(tr->arena, "UPDATE %s AS %s SET %s%s%s", t->object->sql, t->source->sql_alias, set, t->where ? " WHERE " : "",
-					    t->where ? t->where : ""));
+	tr_step(tr, TR_RUN, true,
+		arena_fmt(tr->arena, "UPDATE %s AS %s SET %s%s%s", t->object->sql, t->source->sql_alias, set,
+			t->where ? " WHERE " : "", t->where ? t->where : ""));
 }
 
-static void kept_update(struct tr *tr, const struct stmt *s, struct tr_target *t, const struct assigned *list, int count, const char *const *variables,
-                        const int *slots, int variable_count) {
+static void kept_update(struct tr *tr, const struct stmt *s, struct tr_target *t, const struct assigned *list, int count,
+	const char *const *variables, const int *slots, int variable_count) {
 	struct tr_kept *kept = arena_alloc(tr->arena, sizeof *kept);
 	const char *set = "", *told = "";
 	for (int i = 0; i < count; i++) {
@@ -227,16 +250,20 @@ static void kept_update(struct tr *tr, const struct stmt *s, struct tr_target *t
 	}
 	const char *table = tr_kept_table(tr, kept);
 	tr_fill_kept(tr, s, t, kept);
-	tr_step(tr, TR_RUN, true, arena_fmt(tr->arena, "UPDATE %s AS x SET %s FROM %s AS u WHERE x.rowid=u.rid", t->object->sql, set, table));
+	tr_step(tr, TR_RUN, true,
+		arena_fmt(tr->arena, "UPDATE %s AS x SET %s FROM %s AS u WHERE x.rowid=u.rid", t->object->sql, set, table));
 	if (output)
-		tr_step(tr, TR_ROWS, false, arena_fmt(tr->arena, "SELECT %s FROM %s AS u JOIN %s AS x ON x.rowid=u.rid", told, table, t->object->sql));
+		tr_step(tr, TR_ROWS, false,
+			arena_fmt(
+				tr->arena, "SELECT %s FROM %s AS u JOIN %s AS x ON x.rowid=u.rid", told, table, t->object->sql));
 	else if (variable_count)
 		tr_step(tr, TR_ROWS, false, arena_fmt(tr->arena, "SELECT %s FROM %s AS u", told, table));
 	if (variable_count && !output) {
 		tr->out->assign = slots;
 		tr->out->assign_count = variable_count;
 	} else if (variable_count) {
-		sqlerror_set(tr->error, 40000, s->line, "UPDATE with OUTPUT and variables at once is not supported by the stand-in.");
+		sqlerror_set(
+			tr->error, 40000, s->line, "UPDATE with OUTPUT and variables at once is not supported by the stand-in.");
 	}
 }
 
@@ -261,7 +288,8 @@ int tr_update(struct tr *tr, const struct stmt *s) {
 		return -1;
 	if (t.object->rowversion >= 0)
 		list[count++] = (struct assigned){ .column = t.object->rowversion, .sql = "s_rowversion()" };
-	bool plain = !s->from && !s->top && !s->output_count && !variable_count && !tr->host->capture_inserted && !tr->host->capture_deleted;
+	bool plain = !s->from && !s->top && !s->output_count && !variable_count && !tr->host->capture_inserted &&
+		     !tr->host->capture_deleted;
 	if (plain)
 		plain_update(tr, &t, list, count);
 	else
