@@ -100,6 +100,7 @@ static bool is_blank(char c) {
 enum decimal_status decimal_parse(const char *text, size_t len, struct decimal *out) {
 	struct decimal d = { 0 };
 	size_t i = 0;
+	int significant = 0; /* digits already in d.units, leading zeros not counted */
 	bool point = false, digits = false, cut = false;
 	while (len > 0 && is_blank(text[len - 1]))
 		len--;
@@ -118,9 +119,10 @@ enum decimal_status decimal_parse(const char *text, size_t len, struct decimal *
 			return DECIMAL_MALFORMED;
 		digits = true;
 		decimal_units digit = (decimal_units)(text[i] - '0');
+		significant += d.units != 0;
 		if (cut)
 			continue;
-		if (d.units > (decimal_power10(DECIMAL_DIGITS) - 1 - digit) / 10 || d.scale == DECIMAL_DIGITS) {
+		if (significant >= DECIMAL_DIGITS || d.scale == DECIMAL_DIGITS) {
 			if (!point)
 				return DECIMAL_OVERFLOW;
 			d.units += digit >= 5 && d.units < decimal_power10(DECIMAL_DIGITS) - 1;
