@@ -196,7 +196,7 @@ struct variable *exec_variable(struct frame *frame, const char *name);
 struct variable *exec_variable_add(struct session *s, struct frame *frame, const char *name, const struct xtype *type);
 void exec_variable_set(struct variable *v, sqlite3_value *value); /* takes the value over */
 enum flow exec_declare(struct session *s, struct stmt *stmt);
-enum flow exec_set_variable(struct session *s, const struct stmt *stmt);
+enum flow exec_set_variable(struct session *s, struct stmt *stmt);
 /* Value of an expression converted to `target` (NULL: as it is, type told in *type). Owned by the caller. */
 enum flow exec_value(struct session *s, struct expr *expr, const struct xtype *target, struct xtype *type, sqlite3_value **out);
 enum flow exec_condition(struct session *s, struct expr *expr, bool *out);

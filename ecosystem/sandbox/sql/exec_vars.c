@@ -195,10 +195,12 @@ enum flow exec_declare(struct session *s, struct stmt *stmt) {
 	return FLOW_NEXT;
 }
 
-/* SET @x += e is SET @x = @x + e. */
-static struct expr *compound(struct session *s, const struct stmt *stmt) {
+/* SET @x += e is SET @x = @x + e; built once, for loops. */
+static struct expr *compound(struct session *s, struct stmt *stmt) {
 	if (!stmt->text2[1])
 		return stmt->expr;
+	if (stmt->plan)
+		return stmt->plan;
 	struct expr *variable = arena_alloc(&s->frame->arena, sizeof *variable);
 	struct expr *sum = arena_alloc(&s->frame->arena, sizeof *sum);
 	variable->kind = E_VARIABLE;
@@ -208,10 +210,11 @@ static struct expr *compound(struct session *s, const struct stmt *stmt) {
 	sum->text = arena_dup(&s->frame->arena, stmt->text2, 1);
 	sum->a = variable;
 	sum->b = stmt->expr;
+	stmt->plan = sum;
 	return sum;
 }
 
-enum flow exec_set_variable(struct session *s, const struct stmt *stmt) {
+enum flow exec_set_variable(struct session *s, struct stmt *stmt) {
 	struct variable *v = exec_variable(s->frame, stmt->text);
 	sqlite3_value *value;
 	if (!v)
