@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/clock.h"
@@ -41,6 +42,7 @@ static void run_stand_in(const char *program)
 	snprintf(file, sizeof(file), "%s/db.sqlite", folder);
 	snprintf(port_file, sizeof(port_file), "%s/port", folder);
 	setenv("SANDBOX_SQL_PASSWORD", "Test-42-password", 1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive a test that was killed */
 	execl(program, program, "--file", file, "--port", "0", "--port-file", port_file, (char *)NULL);
 	_exit(127);
 }
