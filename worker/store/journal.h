@@ -139,7 +139,7 @@ struct item_record {
 };
 int journal_items_add(struct journal *journal, const char *run_id, const struct item_record *items, size_t count,
                       struct err *err) MUSTCHECK;
-/* Sets outcome, code, request id and text of items by their sku_id (the last row of that sku_id in the run): a PLANNED row becomes
+/* Sets outcome, code, request id and text (and, where given, reason, detail, and from with to) of items by their sku_id (the last row of that sku_id in the run): a PLANNED row becomes
  * PUSHED, REFUSED or UNKNOWN. Rows that do not exist are added. */
 int journal_items_judge(struct journal *journal, const char *run_id, const struct item_record *items, size_t count,
                         struct err *err) MUSTCHECK;

@@ -72,8 +72,11 @@ insert_item(struct lite *lite, int64_t run, int64_t n, const struct item_record 
 static int
 judge_item(struct lite *lite, int64_t run, const struct item_record *item, struct err *err)
 {
-	static const char update[] = "UPDATE items SET outcome = ?3, code = ?4, request_id = ?5, text = ?6 WHERE run = ?1 AND n ="
-	                             " (SELECT max(n) FROM items WHERE run = ?1 AND sku_id = ?2 AND sku_id <> 0)";
+	static const char update[] =
+	    "UPDATE items SET outcome = ?3, code = ?4, request_id = ?5, text = ?6,"
+	    " from_value = CASE WHEN ?8 IS NULL THEN from_value ELSE ?7 END, to_value = coalesce(?8, to_value),"
+	    " reason = coalesce(nullif(?9, ''), reason), detail = coalesce(?10, detail) WHERE run = ?1 AND n ="
+	    " (SELECT max(n) FROM items WHERE run = ?1 AND sku_id = ?2 AND sku_id <> 0)";
 	sqlite3_stmt *statement = lite_use(lite, update, err);
 
 	if (!statement)
@@ -84,6 +87,12 @@ judge_item(struct lite *lite, int64_t run, const struct item_record *item, struc
 	lite_bind_text(statement, 4, or_empty(item->code));
 	lite_bind_text(statement, 5, or_empty(item->request_id));
 	lite_bind_text(statement, 6, or_empty(item->text));
+	if (item->has_to && item->has_from)
+		sqlite3_bind_int64(statement, 7, item->from);
+	if (item->has_to)
+		sqlite3_bind_int64(statement, 8, item->to);
+	lite_bind_text(statement, 9, or_empty(item->reason));
+	lite_bind_text(statement, 10, item->detail);
 	if (lite_run(lite, statement, err) != 0)
 		return -1;
 	return sqlite3_changes(lite->db) > 0;
