@@ -131,11 +131,7 @@ int sync_db(struct sync *sync, bool transaction, int64_t statements, db_work_fn 
 
 int sync_items(struct sync *sync, const struct item_record *items, size_t count, struct err *err)
 {
-	if (count == 0)
-		return 0;
-	if (run_attempt(sync->run) > 1)
-		return run_items_judge(sync->run, items, count, err);
-	return run_items_add(sync->run, items, count, err);
+	return count == 0 ? 0 : run_items_judge(sync->run, items, count, err);
 }
 
 void sync_detail(const struct listing *listing, struct buf *out)

@@ -55,7 +55,7 @@ bool sync_may_write_old(const struct sync *sync);
 /* jobs_db_run with the run's limit; statements: round trips of one success, for the figures. */
 int sync_db(struct sync *sync, bool transaction, int64_t statements, db_work_fn *work, void *arg, struct err *err) MUSTCHECK;
 
-/* Item rows of a batch; from the second attempt on existing rows are set anew instead of doubled. */
+/* Item rows of a batch. Rows of an earlier attempt of the run, failed, held or interrupted, are set anew and not doubled. */
 int sync_items(struct sync *sync, const struct item_record *items, size_t count, struct err *err) MUSTCHECK;
 
 /* Detail object of a listing for its item row: article, JTL's spelling, stock, buffer, rule. */

@@ -618,6 +618,9 @@ static void marks_that_never_come_cost_a_repeated_push_and_no_more(void **state)
 	fail_next(CALL_JUDGE, JOBS_DB_TRIES, false, ERR_TEMP);
 	ended = run_to(QUICK, RUN_SUCCESS);
 	assert_int_equal(ended.record.attempt, 2);
+	/* One row an item, not one an attempt. */
+	assert_int_equal(count_items(&ended, -1), 10 + figure(&ended, "unmapped") + figure(&ended, "skipped"));
+	assert_int_equal(count_items(&ended, ITEM_PUSHED), 10);
 	ended_release(&ended);
 	assert_in_step();
 	assert_in_range(edits() - before, 10, 20);
