@@ -46,6 +46,42 @@ static int make_null_index(struct ddl *d, const struct object *o, const struct i
 		index_name(d, o, x, "n"), bare(o), key, nulls, filter ? " AND " : "", filter ? filter : "");
 }
 
+/* SQLite does not tell the value of a duplicate key: triggers look before the index does. */
+static int make_key_triggers(struct ddl *d, const struct object *o, const struct index *x) {
+	const char *same = "", *values = "", *columns = "";
+	for (int i = 0; i < x->column_count; i++) {
+		const char *c = o->columns[x->columns[i].column].sql;
+		if (x->columns[i].included)
+			continue;
+		same = arena_fmt(d->arena, "%s%s%s IS NEW.%s", same, same[0] ? " AND " : "", c, c);
+		values = arena_fmt(d->arena, "%s,NEW.%s", values, c);
+		columns = arena_fmt(d->arena, "%s%s%s", columns, columns[0] ? "," : "", c);
+	}
+	char *text = x->constraint ? sqlite3_mprintf("Violation of %s KEY constraint '%s'. Cannot insert duplicate key in object '%s.%s'.",
+						     x->primary ? "PRIMARY" : "UNIQUE", x->name, o->schema, o->name)
+				   : sqlite3_mprintf("Cannot insert duplicate key row in object '%s.%s' with unique index '%s'.", o->schema,
+						     o->name, x->name);
+	char *quoted = sqlite3_mprintf("%Q", text);
+	int rc = exec_runf(d->s, d->stmt->line, &d->error,
+			   "DROP TRIGGER IF EXISTS %s; DROP TRIGGER IF EXISTS %s; CREATE TRIGGER %s BEFORE INSERT ON %s WHEN EXISTS(SELECT 1 FROM %s WHERE %s) BEGIN SELECT t_duplicate(%s%s); END; "
+			   "CREATE TRIGGER %s BEFORE UPDATE OF %s ON %s WHEN EXISTS(SELECT 1 FROM %s WHERE %s AND rowid<>OLD.rowid) "
+			   "BEGIN SELECT t_duplicate(%s%s); END",
+			   index_name(d, o, x, "i"), index_name(d, o, x, "u"), index_name(d, o, x, "i"), bare(o), bare(o), same, quoted, values, index_name(d, o, x, "u"), columns, bare(o),
+			   bare(o), same, quoted, values);
+	sqlite3_free(quoted);
+	sqlite3_free(text);
+	return rc;
+}
+
+/* The trigger made last fires first, and the primary key is to be reported first. */
+static int make_all_key_triggers(struct ddl *d, const struct object *o, const struct index *x) {
+	int rc = make_key_triggers(d, o, x);
+	for (int i = 0; rc == 0 && i < o->index_count; i++)
+		if (o->indexes[i].primary && o->indexes[i].id != x->id)
+			rc = make_key_triggers(d, o, &o->indexes[i]);
+	return rc;
+}
+
 int ddl_make_index(struct ddl *d, const struct object *o, const struct index *x) {
 	const char *filter = NULL;
 	struct tr_host host = exec_host(d->s);
@@ -54,23 +90,24 @@ int ddl_make_index(struct ddl *d, const struct object *o, const struct index *x)
 		if (!filter)
 			return -1;
 	}
-	if (exec_runf(d->s, d->stmt->line, &d->error, "CREATE %sINDEX %s ON %s(%s)%s%s", x->unique ? "UNIQUE " : "",
-		    index_name(d, o, x, ""), bare(o), key_text(d, o, x), filter ? " WHERE " : "", filter ? filter : "") < 0) {
-		if (d->error.number == 2627 || d->error.number == 2601) {
-			d->error.number = 0;
-			return sqlerror_set(&d->error, 1505, d->stmt->line,
-				"The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for "
-				"the object name '%s.%s' and the index name '%s'.",
-				o->schema, o->name, x->name);
-		}
-		return -1;
+	int rc = exec_runf(d->s, d->stmt->line, &d->error, "CREATE %sINDEX %s ON %s(%s)%s%s", x->unique ? "UNIQUE " : "",
+		index_name(d, o, x, ""), bare(o), key_text(d, o, x), filter ? " WHERE " : "", filter ? filter : "");
+	if (rc == 0 && x->unique)
+		rc = make_null_index(d, o, x, filter);
+	if (rc < 0 && (d->error.number == 2627 || d->error.number == 2601)) {
+		d->error.number = 0;
+		return sqlerror_set(&d->error, 1505, d->stmt->line,
+			"The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for "
+			"the object name '%s.%s' and the index name '%s'.",
+			o->schema, o->name, x->name);
 	}
-	return x->unique ? make_null_index(d, o, x, filter) : 0;
+	return rc == 0 && x->unique && !filter ? make_all_key_triggers(d, o, x) : rc;
 }
 
 int ddl_drop_index(struct ddl *d, const struct object *o, const struct index *x) {
-	return exec_runf(d->s, d->stmt->line, &d->error, "DROP INDEX IF EXISTS %s; DROP INDEX IF EXISTS %s",
-		index_name(d, o, x, ""), index_name(d, o, x, "n"));
+	return exec_runf(d->s, d->stmt->line, &d->error, 
+		"DROP INDEX IF EXISTS %s; DROP INDEX IF EXISTS %s; DROP TRIGGER IF EXISTS %s; DROP TRIGGER IF EXISTS %s",
+		index_name(d, o, x, ""), index_name(d, o, x, "n"), index_name(d, o, x, "i"), index_name(d, o, x, "u"));
 }
 
 /* --- catalogue --- */

@@ -259,6 +259,23 @@ static const char *iif(struct tr *tr, const struct expr *e, struct xtype *type) 
 	return tr_case(tr, &as_case, type);
 }
 
+static const char *choose(struct tr *tr, const struct expr *e, struct xtype *type) {
+	struct xtype index, whole = xtype_of(SQL_INT, 0, 0, 0);
+	const char **sqls = arena_alloc(tr->arena, sizeof *sqls * (size_t)(e->arg_count + 1));
+	if (e->arg_count < 2) {
+		wrong_count(tr, e, 2, 254);
+		return "NULL";
+	}
+	const char *sql = tr_expr(tr, e->args[0], &index);
+	sql = arena_fmt(tr->arena, "(CASE %s", tr_convert(tr, sql, &index, &whole, e->line));
+	if (tr_choose(tr, e->args + 1, e->arg_count - 1, type, sqls))
+		return "NULL";
+	type->nullable = true;
+	for (int i = 0; i < e->arg_count - 1; i++)
+		sql = arena_fmt(tr->arena, "%s WHEN %d THEN %s", sql, i + 1, sqls[i]);
+	return arena_fmt(tr->arena, "%s END)", sql);
+}
+
 /* ABS, CEILING, FLOOR, ROUND, SIGN, POWER keep the type of their number. */
 static const char *numeric(struct tr *tr, const struct expr *e, struct xtype *type) {
 	bool round = strcmp(e->text, "ROUND") == 0, power = strcmp(e->text, "POWER") == 0;
@@ -365,6 +382,7 @@ static const char *special(struct tr *tr, const struct expr *e, struct xtype *ty
 		{ "COALESCE", coalesce },
 		{ "NULLIF", null_if },
 		{ "IIF", iif },
+		{ "CHOOSE", choose },
 		{ "ABS", numeric },
 		{ "CEILING", numeric },
 		{ "FLOOR", numeric },
