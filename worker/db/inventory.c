@@ -12,7 +12,8 @@ static const char sql_save[] =
     "FROM dbo.temu_inventory i\n"
     "JOIN OPENJSON(@j) WITH (p int '$.p', a int '$.a', w int '$.w', t int '$.t') j ON j.p = i.product_id\n"
     "WHERE j.w IS NOT NULL\n"
-    "INSERT INTO dbo.temu_inventory (shop, product_id, jtl_article_id, jtl_stock, temu_stock, needs_sync, created_at, updated_at)\n"
+    "INSERT INTO dbo.temu_inventory (shop, product_id, jtl_article_id, jtl_stock, temu_stock, needs_sync, created_at, "
+    "updated_at)\n"
     "SELECT @shop, j.p, j.a, j.w, ISNULL(j.t, 0), CASE WHEN j.t IS NULL OR j.t <> j.w THEN 1 ELSE 0 END, GETDATE(), GETDATE()\n"
     "FROM OPENJSON(@j) WITH (p int '$.p', a int '$.a', w int '$.w', t int '$.t') j\n"
     "WHERE j.w IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dbo.temu_inventory i WHERE i.product_id = j.p)";

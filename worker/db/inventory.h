@@ -1,6 +1,6 @@
-/* inventory: dbo.temu_inventory and temu_products.jtl_article_id, for the reports of the old system: jtl_stock = what should be offered,
- * temu_stock = last value TEMU confirmed, needs_sync = the two differ or TEMU's is unknown. product_id is not unique there: all rows of
- * a product are written alike. Absolute and repeatable, like ledger.h. */
+/* inventory: dbo.temu_inventory and temu_products.jtl_article_id, for the reports of the old system: jtl_stock = what should be
+ * offered, temu_stock = last value TEMU confirmed, needs_sync = the two differ or TEMU's is unknown. product_id is not unique
+ * there: all rows of a product are written alike. Absolute and repeatable, like ledger.h. */
 #ifndef WORKER_DB_INVENTORY_H
 #define WORKER_DB_INVENTORY_H
 
@@ -11,10 +11,10 @@
 #include "worker/db/ledger.h"
 
 struct inventory_row {
-	int64_t product;        /* temu_products.id */
-	struct maybe article;   /* kArtikel; not set: NULL */
-	struct maybe wanted;    /* not set: only the article is written */
-	struct maybe known;     /* not set: temu_stock stays (0 in a new row) */
+	int64_t product;      /* temu_products.id */
+	struct maybe article; /* kArtikel; not set: NULL */
+	struct maybe wanted;  /* not set: only the article is written */
+	struct maybe known;   /* not set: temu_stock stays (0 in a new row) */
 };
 int inventory_save(struct db *db, int64_t shop, const struct inventory_row *rows, size_t count, struct err *err) MUSTCHECK;
 

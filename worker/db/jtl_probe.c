@@ -20,10 +20,10 @@ static const char sql_probe[] =
     "SELECT kArtikel, cArtNr, nPuffer, cAktiv, nDelete, cLagerAktiv, cLagerKleinerNull, nIstVater, kStueckliste\n"
     "FROM %s.dbo.tArtikel WHERE 1 = 0\n";
 static const char sql_physical[] = "SELECT kArtikel, kWarenlager, fBestand FROM %s.dbo.vLagerbestandProLager WHERE 1 = 0\n";
-static const char sql_locked[] = "SELECT kArtikel, kWarenlager, fAvaibleQuantity FROM %s.dbo.vLagerbestandAvaibleProLager WHERE 1 = 0\n";
-static const char sql_available[] =
-    "SELECT kArtikel, fVerfuegbar FROM %s.dbo.tlagerbestand WHERE 1 = 0\n"
-    "SELECT kStueckliste, kArtikel, fAnzahl FROM %s.dbo.tStueckliste WHERE 1 = 0\n";
+static const char sql_locked[] =
+    "SELECT kArtikel, kWarenlager, fAvaibleQuantity FROM %s.dbo.vLagerbestandAvaibleProLager WHERE 1 = 0\n";
+static const char sql_available[] = "SELECT kArtikel, fVerfuegbar FROM %s.dbo.tlagerbestand WHERE 1 = 0\n"
+				    "SELECT kStueckliste, kArtikel, fAnzahl FROM %s.dbo.tStueckliste WHERE 1 = 0\n";
 /* Not by OBJECT_ID: some engines look up objects in the current database only. */
 static const char sql_collation[] =
     "SELECT c.collation_name FROM %s.sys.columns c JOIN %s.sys.objects o ON o.object_id = c.object_id\n"
@@ -51,7 +51,8 @@ static int take_warehouse(struct probing *p, const struct db_row *row, struct er
 	if (v[1] != 1)
 		buf_addf(&p->wrong, "%s%" PRId64 " is not active", p->wrong.len ? ", " : "", v[0]);
 	if (v[2] != 0)
-		buf_addf(&p->wrong, "%s%" PRId64 " is %s", p->wrong.len ? ", " : "", v[0], v[2] == 2 ? "Amazon FBA" : "a fulfilment warehouse");
+		buf_addf(&p->wrong, "%s%" PRId64 " is %s", p->wrong.len ? ", " : "", v[0],
+		         v[2] == 2 ? "Amazon FBA" : "a fulfilment warehouse");
 	if (v[3] != 0 || v[4] != 0)
 		buf_addf(&p->wrong, "%s%" PRId64 " is a transit warehouse", p->wrong.len ? ", " : "", v[0]);
 	return 0;
@@ -188,7 +189,8 @@ static int probe_collation(struct db *db, const char *quoted, struct jtl_probe *
 	}
 	buf_release(&sql);
 	if (rc == 0 && !identifier(probe->collation))
-		rc = err_set(err, ERR_HOLD, "JTL_OBJECT", "the collation of tArtikel.cArtNr cannot be read (\"%.60s\")", probe->collation);
+		rc = err_set(err, ERR_HOLD, "JTL_OBJECT", "the collation of tArtikel.cArtNr cannot be read (\"%.60s\")",
+		             probe->collation);
 	return rc;
 }
 
@@ -203,7 +205,8 @@ int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source,
 	buf_init(&quoted, 1024);
 	buf_init(&p.wrong, 4096);
 	if (count > sizeof(p.found)) {
-		err_set(err, ERR_PERM, "JTL_WAREHOUSE", "%zu warehouses are more than the %zu that can be offered", count, sizeof(p.found));
+		err_set(err, ERR_PERM, "JTL_WAREHOUSE", "%zu warehouses are more than the %zu that can be offered", count,
+		        sizeof(p.found));
 		goto out;
 	}
 	if (db_quote_name(&quoted, database, err) != 0 || probe_objects(db, database, buf_text(&quoted), source, &p, err) != 0 ||

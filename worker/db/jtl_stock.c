@@ -11,36 +11,45 @@
 
 /* Columns of the look-up. */
 enum column {
-	COL_N, COL_ARTICLE, COL_SKU, COL_ACTIVE, COL_DELETED, COL_FATHER, COL_MANAGED, COL_OVERSELL, COL_BUNDLE, COL_BUFFER,
-	COL_STOCK_ARTICLE, COL_PHYSICAL, COL_DOUBLED, COL_NULLS, COL_AVAILABLE,
+	COL_N,
+	COL_ARTICLE,
+	COL_SKU,
+	COL_ACTIVE,
+	COL_DELETED,
+	COL_FATHER,
+	COL_MANAGED,
+	COL_OVERSELL,
+	COL_BUNDLE,
+	COL_BUFFER,
+	COL_STOCK_ARTICLE,
+	COL_PHYSICAL,
+	COL_DOUBLED,
+	COL_NULLS,
+	COL_AVAILABLE,
 };
 
-/* The stock part comes from the same articles as the outer one (i), so that an article always has its row there, with or without stock.
- * A pair that comes twice gives the smaller value, a NULL counts as nothing; both are counted. */
-static const char sql_head[] =
-    "SELECT k.n, a.kArtikel, a.cArtNr, a.cAktiv, a.nDelete, a.nIstVater, a.cLagerAktiv, a.cLagerKleinerNull, a.kStueckliste, a.nPuffer,\n"
-    "  s.kArtikel, s.stock, s.doubled, s.empty_rows, ";
-static const char sql_keys[] =
-    "FROM OPENJSON(@j) WITH (n int '$.n', s nvarchar(400) '$.s') k\n"
-    "LEFT JOIN ";
+/* The stock part comes from the same articles as the outer one (i), so that an article always has its row there, with or without
+ * stock. A pair that comes twice gives the smaller value, a NULL counts as nothing; both are counted. */
+static const char sql_head[] = "SELECT k.n, a.kArtikel, a.cArtNr, a.cAktiv, a.nDelete, a.nIstVater, a.cLagerAktiv, "
+                               "a.cLagerKleinerNull, a.kStueckliste, a.nPuffer,\n"
+			       "  s.kArtikel, s.stock, s.doubled, s.empty_rows, ";
+static const char sql_keys[] = "FROM OPENJSON(@j) WITH (n int '$.n', s nvarchar(400) '$.s') k\n"
+			       "LEFT JOIN ";
 static const char sql_stock_open[] =
     "LEFT JOIN (\n"
     "  SELECT p.kArtikel, SUM(p.lowest) AS stock, SUM(p.doubled) AS doubled, SUM(p.empty_rows) AS empty_rows FROM (\n"
     "    SELECT i.kArtikel, v.kWarenlager, MIN(ISNULL(v.";
-static const char sql_stock_counts[] =
-    ", 0)) AS lowest,\n"
-    "      CASE WHEN COUNT(*) > 1 THEN 1 ELSE 0 END AS doubled,\n"
-    "      SUM(CASE WHEN v.kArtikel IS NOT NULL AND v.";
+static const char sql_stock_counts[] = ", 0)) AS lowest,\n"
+				       "      CASE WHEN COUNT(*) > 1 THEN 1 ELSE 0 END AS doubled,\n"
+				       "      SUM(CASE WHEN v.kArtikel IS NOT NULL AND v.";
 static const char sql_stock_articles[] =
     " IS NULL THEN 1 ELSE 0 END) AS empty_rows\n"
     "    FROM (SELECT DISTINCT x.kArtikel FROM OPENJSON(@j) WITH (s nvarchar(400) '$.s') q JOIN ";
-static const char sql_stock_close[] =
-    "    GROUP BY i.kArtikel, v.kWarenlager) p\n"
-    "  GROUP BY p.kArtikel) s ON s.kArtikel = a.kArtikel\n";
+static const char sql_stock_close[] = "    GROUP BY i.kArtikel, v.kWarenlager) p\n"
+				      "  GROUP BY p.kArtikel) s ON s.kArtikel = a.kArtikel\n";
 /* Without warehouse stock: only that the article is still the same. */
-static const char sql_no_stock[] =
-    "LEFT JOIN (SELECT DISTINCT x.kArtikel, 0 AS stock, 0 AS doubled, 0 AS empty_rows\n"
-    "  FROM OPENJSON(@j) WITH (s nvarchar(400) '$.s') q JOIN ";
+static const char sql_no_stock[] = "LEFT JOIN (SELECT DISTINCT x.kArtikel, 0 AS stock, 0 AS doubled, 0 AS empty_rows\n"
+				   "  FROM OPENJSON(@j) WITH (s nvarchar(400) '$.s') q JOIN ";
 
 static void add_key_match(struct buf *sql, const char *article, const char *key, const char *collation)
 {
@@ -54,7 +63,8 @@ static void add_warehouse_stock(struct buf *sql, const struct jtl_lookup *lookup
 	const char *view = locked ? "vLagerbestandAvaibleProLager" : "vLagerbestandProLager";
 	const char *column = locked ? "fAvaibleQuantity" : "fBestand";
 
-	buf_addf(sql, "%s%s%s%s%s%s.dbo.tArtikel x ON ", sql_stock_open, column, sql_stock_counts, column, sql_stock_articles, jtl);
+	buf_addf(sql, "%s%s%s%s%s%s.dbo.tArtikel x ON ", sql_stock_open, column, sql_stock_counts, column, sql_stock_articles,
+	         jtl);
 	add_key_match(sql, "x", "q", lookup->collation);
 	buf_addf(sql, ") i\n    LEFT JOIN %s.dbo.%s v ON v.kArtikel = i.kArtikel AND v.kWarenlager IN (", jtl, view);
 	for (size_t i = 0; i < lookup->warehouse_count; i++)
@@ -72,8 +82,8 @@ static int build_lookup(struct buf *sql, const struct jtl_lookup *lookup, struct
 	if (rc == 0) {
 		const char *name = buf_text(&jtl);
 
-		buf_addf(sql, "%s%s\n%s%s.dbo.tArtikel a ON ", sql_head, lookup->source == JTL_PHYSICAL ? "NULL" : "t.fVerfuegbar", sql_keys,
-		         name);
+		buf_addf(sql, "%s%s\n%s%s.dbo.tArtikel a ON ", sql_head,
+		         lookup->source == JTL_PHYSICAL ? "NULL" : "t.fVerfuegbar", sql_keys, name);
 		add_key_match(sql, "a", "k", lookup->collation);
 		buf_add_char(sql, '\n');
 		if (lookup->source == JTL_AVAILABLE) {
@@ -125,11 +135,12 @@ static int take_article(const struct db_row *row, const char *sku, struct jtl_ar
 {
 	int64_t deleted, father;
 
-	if (db_row_int64(row, COL_ARTICLE, &a->article, err) != 0 || db_row_copy(row, COL_SKU, a->sku, sizeof(a->sku), err) != 0 ||
-	    take_number(row, COL_DELETED, &deleted, err) != 0 || take_number(row, COL_FATHER, &father, err) != 0 ||
-	    take_number(row, COL_BUNDLE, &a->bundle, err) != 0 || take_number(row, COL_BUFFER, &a->buffer, err) != 0 ||
-	    take_number(row, COL_DOUBLED, &a->doubled, err) != 0 || take_number(row, COL_NULLS, &a->nulls, err) != 0 ||
-	    take_quantity(row, COL_PHYSICAL, &a->physical, err) != 0 || take_quantity(row, COL_AVAILABLE, &a->available, err) != 0)
+	if (db_row_int64(row, COL_ARTICLE, &a->article, err) != 0 ||
+	    db_row_copy(row, COL_SKU, a->sku, sizeof(a->sku), err) != 0 || take_number(row, COL_DELETED, &deleted, err) != 0 ||
+	    take_number(row, COL_FATHER, &father, err) != 0 || take_number(row, COL_BUNDLE, &a->bundle, err) != 0 ||
+	    take_number(row, COL_BUFFER, &a->buffer, err) != 0 || take_number(row, COL_DOUBLED, &a->doubled, err) != 0 ||
+	    take_number(row, COL_NULLS, &a->nulls, err) != 0 || take_quantity(row, COL_PHYSICAL, &a->physical, err) != 0 ||
+	    take_quantity(row, COL_AVAILABLE, &a->available, err) != 0)
 		return -1;
 	a->match = strcmp(a->sku, sku) == 0 ? JTL_EXACT : JTL_NEAR;
 	a->active = yes(row, COL_ACTIVE);
@@ -167,12 +178,13 @@ static int judge_rows(const struct reading *r, struct err *err)
 {
 	if (r->rows == r->count && r->wrong == 0)
 		return 0;
-	return err_set(err, ERR_TEMP, "JTL_ROWS", "stock read of %zu keys returned %zu rows, %zu of them not the expected ones: not used",
-	               r->count, r->rows, r->wrong);
+	return err_set(err, ERR_TEMP, "JTL_ROWS",
+	               "stock read of %zu keys returned %zu rows, %zu of them not the expected ones: not used", r->count, r->rows,
+	               r->wrong);
 }
 
-int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count, struct jtl_article *out,
-                   struct err *err)
+int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count,
+                   struct jtl_article *out, struct err *err)
 {
 	struct reading r = { .keys = keys, .count = count, .out = out };
 	struct db_param param;
@@ -239,7 +251,8 @@ static int take_component(void *arg, const struct db_row *row, struct err *err)
 }
 
 int jtl_components_read(struct db *db, const char *database, const int64_t *bundles, size_t count,
-                        int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg, struct err *err)
+                        int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg,
+                        struct err *err)
 {
 	struct component_reading r = { each, arg };
 	struct db_param param;

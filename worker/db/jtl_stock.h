@@ -1,5 +1,5 @@
-/* jtl_stock: what the inventory sync reads in JTL-Wawi's database: whether everything is there, and articles with their stock by SKU.
- * Reads only, names everything in three parts with the configured database (jtl_database.md 1.2 to 1.4, 4.2, 4.6). */
+/* jtl_stock: what the inventory sync reads in JTL-Wawi's database: whether everything is there, and articles with their stock by
+ * SKU. Reads only, names everything in three parts with the configured database (jtl_database.md 1.2 to 1.4, 4.2, 4.6). */
 #ifndef WORKER_DB_JTL_STOCK_H
 #define WORKER_DB_JTL_STOCK_H
 
@@ -27,9 +27,10 @@ struct jtl_probe {
 	bool snapshot;                     /* READ_COMMITTED_SNAPSHOT */
 };
 
-/* Looks at every object the source reads (their columns and the permission, by selecting no row of them) and at the warehouses. Two
- * statements. JTL_OBJECT (HOLD): one is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a warehouse does not
- * exist, is inactive, FBA or fulfilment (nFulfillment other than 0), or a transit one; all such are named. Others as db_query. */
+/* Looks at every object the source reads (their columns and the permission, by selecting no row of them) and at the warehouses.
+ * Two statements. JTL_OBJECT (HOLD): one is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a
+ * warehouse does not exist, is inactive, FBA or fulfilment (nFulfillment other than 0), or a transit one; all such are named.
+ * Others as db_query. */
 int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,
                     struct jtl_probe *probe, struct err *err) MUSTCHECK;
 
@@ -47,16 +48,17 @@ enum jtl_match {
 
 struct jtl_article {
 	int64_t n;
-	enum jtl_match match;     /* NONE: nothing below is filled */
-	int64_t article;          /* kArtikel */
-	char sku[JTL_SKU_MAX];    /* cArtNr as JTL writes it */
+	enum jtl_match match;  /* NONE: nothing below is filled */
+	int64_t article;       /* kArtikel */
+	char sku[JTL_SKU_MAX]; /* cArtNr as JTL writes it */
 	bool active, deleted, father, managed, oversell;
-	int64_t bundle;           /* kStueckliste, 0 = none */
-	int64_t buffer;           /* nPuffer */
-	struct quantity physical; /* JTL_PHYSICAL: sum of fBestand over the warehouses; JTL_BOTH: of fAvaibleQuantity; no row counts 0 */
-	struct quantity available;/* JTL_AVAILABLE, JTL_BOTH: fVerfuegbar of all warehouses, no row counts 0 */
-	int64_t doubled;          /* (article, warehouse) pairs that came more than once; the smaller value counts */
-	int64_t nulls;            /* rows without a quantity (NULL); they are 0 in physical, which then is no figure to trust */
+	int64_t bundle; /* kStueckliste, 0 = none */
+	int64_t buffer; /* nPuffer */
+	struct quantity
+	    physical; /* JTL_PHYSICAL: sum of fBestand over the warehouses; JTL_BOTH: of fAvaibleQuantity; no row counts 0 */
+	struct quantity available; /* JTL_AVAILABLE, JTL_BOTH: fVerfuegbar of all warehouses, no row counts 0 */
+	int64_t doubled;           /* (article, warehouse) pairs that came more than once; the smaller value counts */
+	int64_t nulls;             /* rows without a quantity (NULL); they are 0 in physical, which then is no figure to trust */
 };
 
 struct jtl_lookup {
@@ -67,15 +69,16 @@ struct jtl_lookup {
 	size_t warehouse_count;
 };
 
-/* Resolves and reads stock of all keys in one statement, joined from the list of keys, under READ COMMITTED. out[i] belongs to keys[i].
- * JTL_ROWS (TEMP): not exactly one row per key came back, or an article changed under the statement; then nothing of out may be used. */
-int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count, struct jtl_article *out,
-                   struct err *err) MUSTCHECK;
+/* Resolves and reads stock of all keys in one statement, joined from the list of keys, under READ COMMITTED. out[i] belongs to
+ * keys[i]. JTL_ROWS (TEMP): not exactly one row per key came back, or an article changed under the statement; then nothing of out
+ * may be used. */
+int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count,
+                   struct jtl_article *out, struct err *err) MUSTCHECK;
 
 /* Components of bundles, for what the database does not hold: a bundle's availability. */
 struct jtl_component {
-	int64_t bundle; /* kStueckliste */
-	struct quantity count;     /* per bundle, above 0 */
+	int64_t bundle;        /* kStueckliste */
+	struct quantity count; /* per bundle, above 0 */
 	bool managed, oversell;
 	int64_t buffer;
 	struct quantity available; /* fVerfuegbar, 0 without a row */

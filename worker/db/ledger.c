@@ -52,7 +52,9 @@ static const char *text_or_empty(const struct db_row *row, int column)
 static int take_row(void *arg, const struct db_row *row, struct err *err)
 {
 	struct reading *r = arg;
-	struct ledger_row l = { .sku = text_or_empty(row, 2), .product_sku = text_or_empty(row, 10), .goods_name = text_or_empty(row, 11) };
+	struct ledger_row l = { .sku = text_or_empty(row, 2),
+		                .product_sku = text_or_empty(row, 10),
+		                .goods_name = text_or_empty(row, 11) };
 	int64_t count, active, product_active, needs_sync;
 
 	if (db_row_set(row) == 0) {
@@ -63,11 +65,12 @@ static int take_row(void *arg, const struct db_row *row, struct err *err)
 	}
 	if (db_row_int64(row, 0, &l.sku_id, err) != 0 || db_row_int64(row, 1, &l.goods_id, err) != 0 ||
 	    db_row_int64(row, 3, &active, err) != 0 || take_maybe(row, 4, &l.known, err) != 0 ||
-	    take_maybe(row, 5, &l.wanted, err) != 0 || take_maybe(row, 6, &l.sent, err) != 0 || take_maybe(row, 8, &l.product, err) != 0 ||
-	    take_or_zero(row, 9, &l.product_goods, err) != 0 || take_or_zero(row, 12, &product_active, err) != 0 ||
-	    take_maybe(row, 13, &l.article, err) != 0 || take_maybe(row, 14, &l.inventory, err) != 0 ||
-	    take_or_zero(row, 15, &l.jtl_stock, err) != 0 || take_or_zero(row, 16, &l.temu_stock, err) != 0 ||
-	    take_or_zero(row, 17, &needs_sync, err) != 0 || take_maybe(row, 18, &l.sent_from, err) != 0)
+	    take_maybe(row, 5, &l.wanted, err) != 0 || take_maybe(row, 6, &l.sent, err) != 0 ||
+	    take_maybe(row, 8, &l.product, err) != 0 || take_or_zero(row, 9, &l.product_goods, err) != 0 ||
+	    take_or_zero(row, 12, &product_active, err) != 0 || take_maybe(row, 13, &l.article, err) != 0 ||
+	    take_maybe(row, 14, &l.inventory, err) != 0 || take_or_zero(row, 15, &l.jtl_stock, err) != 0 ||
+	    take_or_zero(row, 16, &l.temu_stock, err) != 0 || take_or_zero(row, 17, &needs_sync, err) != 0 ||
+	    take_maybe(row, 18, &l.sent_from, err) != 0)
 		return -1;
 	l.sent_ms = rows_time_read(db_row_text(row, 7, NULL));
 	l.active = active != 0;
@@ -97,7 +100,8 @@ static const char sql_save[] =
     "  known = CASE WHEN j.b = 1 THEN j.v ELSE l.known END,\n"
     "  known_at = CASE WHEN j.b = 1 THEN CONVERT(datetime2(3), @now, 126) ELSE l.known_at END\n"
     "FROM dbo.temu_ledger l\n"
-    "JOIN OPENJSON(@j) WITH (k bigint '$.k', g bigint '$.g', s nvarchar(100) '$.s', b int '$.b', v int '$.v') j ON j.k = l.sku_id\n"
+    "JOIN OPENJSON(@j) WITH (k bigint '$.k', g bigint '$.g', s nvarchar(100) '$.s', b int '$.b', v int '$.v') j ON j.k = "
+    "l.sku_id\n"
     "WHERE l.shop = @shop\n"
     "INSERT INTO dbo.temu_ledger (shop, sku_id, goods_id, sku, product_id, known, known_at, seen_run, seen_at, active)\n"
     "SELECT @shop, j.k, j.g, j.s, (SELECT MIN(p.id) FROM dbo.temu_products p WHERE p.shop = @shop AND p.sku_id = j.k), j.v,\n"
@@ -109,7 +113,8 @@ int ledger_save(struct db *db, int64_t shop, const char *run, int64_t now_ms, co
                 struct err *err)
 {
 	char now[ROWS_TIME_MAX];
-	struct db_param params[4] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run),
+	struct db_param params[4] = { [1] = db_param_int64("@shop", shop),
+		                      [2] = db_param_text("@run", run),
 		                      [3] = db_param_text("@now", rows_time(now_ms, now)) };
 	struct dbjson json;
 	int rc;
@@ -128,15 +133,16 @@ int ledger_save(struct db *db, int64_t shop, const char *run, int64_t now_ms, co
 	return rc;
 }
 
-static const char sql_retire[] =
-    "UPDATE l SET active = 0, seen_run = @run, seen_at = CONVERT(datetime2(3), @now, 126)\n"
-    "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k') j ON j.k = l.sku_id\n"
-    "WHERE l.shop = @shop";
+static const char sql_retire[] = "UPDATE l SET active = 0, seen_run = @run, seen_at = CONVERT(datetime2(3), @now, 126)\n"
+				 "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k') j ON j.k = l.sku_id\n"
+				 "WHERE l.shop = @shop";
 
-int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, const int64_t *sku_ids, size_t count, struct err *err)
+int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, const int64_t *sku_ids, size_t count,
+                  struct err *err)
 {
 	char now[ROWS_TIME_MAX];
-	struct db_param params[4] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run),
+	struct db_param params[4] = { [1] = db_param_int64("@shop", shop),
+		                      [2] = db_param_text("@run", run),
 		                      [3] = db_param_text("@now", rows_time(now_ms, now)) };
 	struct dbjson json;
 	int rc;
@@ -175,7 +181,8 @@ static const char sql_wanted[] =
     "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w') j ON j.k = l.sku_id\n"
     "WHERE l.shop = @shop";
 
-int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count, struct err *err)
+int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count,
+                      struct err *err)
 {
 	char now[ROWS_TIME_MAX];
 	struct db_param params[3] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@now", rows_time(now_ms, now)) };
@@ -207,7 +214,8 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
                   struct err *err)
 {
 	char now[ROWS_TIME_MAX];
-	struct db_param params[4] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run),
+	struct db_param params[4] = { [1] = db_param_int64("@shop", shop),
+		                      [2] = db_param_text("@run", run),
 		                      [3] = db_param_text("@now", rows_time(now_ms, now)) };
 	struct dbjson json;
 	int64_t affected = 0;

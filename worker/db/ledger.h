@@ -1,10 +1,10 @@
-/* ledger: dbo.temu_ledger and dbo.temu_shop, the truth of pushing: per shop and skuId what TEMU is known to have, what it should have, and
- * what was sent last. "Known" is NULL (unknown) from before a call until TEMU's own word, so that a crash costs a repeated push and never
- * a forgotten one.
+/* ledger: dbo.temu_ledger and dbo.temu_shop, the truth of pushing: per shop and skuId what TEMU is known to have, what it should
+ * have, and what was sent last. "Known" is NULL (unknown) from before a call until TEMU's own word, so that a crash costs a
+ * repeated push and never a forgotten one.
  *
- * Everything that writes is absolute and may be done again with the same rows: after a deadlock, a time-out or a lost answer to COMMIT
- * the batch is simply repeated, which is cheaper than reading back and comes to the same. Set-based, one bound document a call; the
- * caller chooses the batch and the transaction. Times are UTC milliseconds (clock_now_ms). */
+ * Everything that writes is absolute and may be done again with the same rows: after a deadlock, a time-out or a lost answer to
+ * COMMIT the batch is simply repeated, which is cheaper than reading back and comes to the same. Set-based, one bound document a
+ * call; the caller chooses the batch and the transaction. Times are UTC milliseconds (clock_now_ms). */
 #ifndef WORKER_DB_LEDGER_H
 #define WORKER_DB_LEDGER_H
 
@@ -36,14 +36,14 @@ struct ledger_row {
 	const char *sku;
 	bool active;
 	struct maybe known, wanted, sent;
-	struct maybe sent_from;     /* what was known when it was sent */
-	int64_t sent_ms;            /* 0 = never sent */
-	struct maybe product;       /* temu_products.id; the rest of this block is of that row */
+	struct maybe sent_from; /* what was known when it was sent */
+	int64_t sent_ms;        /* 0 = never sent */
+	struct maybe product;   /* temu_products.id; the rest of this block is of that row */
 	int64_t product_goods;
 	const char *product_sku, *goods_name; /* "" when NULL */
 	bool product_active;
-	struct maybe article;       /* jtl_article_id */
-	struct maybe inventory;     /* the first temu_inventory.id of the product; the rest is of that row */
+	struct maybe article;   /* jtl_article_id */
+	struct maybe inventory; /* the first temu_inventory.id of the product; the rest is of that row */
 	int64_t jtl_stock, temu_stock;
 	bool needs_sync;
 };
@@ -89,13 +89,14 @@ int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct 
 struct ledger_push {
 	int64_t sku_id;
 	int64_t target;
-	struct maybe known; /* before: becomes sent_from */
+	struct maybe known;           /* before: becomes sent_from */
 	struct maybe sent, sent_from; /* before, for ledger_restore */
 	int64_t sent_ms;
-	bool confirmed;           /* for ledger_judge */
+	bool confirmed;                /* for ledger_judge */
 	const char *code, *request_id; /* for ledger_judge; "" = none */
 };
-/* Before the call: known becomes unknown, sent the target, sent_from what was known. LEDGER_ROWS (TEMP) when a row is missing: then nothing may be sent. */
+/* Before the call: known becomes unknown, sent the target, sent_from what was known. LEDGER_ROWS (TEMP) when a row is missing:
+ * then nothing may be sent. */
 int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_push *rows, size_t count,
                   struct err *err) MUSTCHECK;
 /* After it: confirmed ones are known to have the target; code and request id of all. */

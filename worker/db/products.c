@@ -1,4 +1,5 @@
-/* The statements of dbo.temu_products. The three of a save: update ours, take over rows of the old system, insert what is left. */
+/* The statements of dbo.temu_products. The three of a save: update ours, take over rows of the old system, insert what is left.
+ */
 #include "worker/db/products.h"
 
 #include "worker/db/rows.h"
@@ -38,10 +39,9 @@ int products_save(struct db *db, int64_t shop, const struct ledger_listing *rows
 	return rc;
 }
 
-static const char sql_retire[] =
-    "UPDATE p SET is_active = 0, updated_at = GETDATE()\n"
-    "FROM dbo.temu_products p JOIN OPENJSON(@j) WITH (k bigint '$.k') j ON j.k = p.sku_id\n"
-    "WHERE p.shop = @shop";
+static const char sql_retire[] = "UPDATE p SET is_active = 0, updated_at = GETDATE()\n"
+				 "FROM dbo.temu_products p JOIN OPENJSON(@j) WITH (k bigint '$.k') j ON j.k = p.sku_id\n"
+				 "WHERE p.shop = @shop";
 
 int products_retire(struct db *db, int64_t shop, const int64_t *sku_ids, size_t count, struct err *err)
 {

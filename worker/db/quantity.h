@@ -1,4 +1,5 @@
-/* quantity: stock numbers of JTL, exact: decimal(28,14) and sums of it as a 128-bit count of 10^-14. Never binary floating point. */
+/* quantity: stock numbers of JTL, exact: decimal(28,14) and sums of it as a 128-bit count of 10^-14. Never binary floating point.
+ */
 #ifndef WORKER_DB_QUANTITY_H
 #define WORKER_DB_QUANTITY_H
 
@@ -13,8 +14,8 @@ struct quantity {
 
 #define QUANTITY_TEXT_MAX 48
 
-/* "12.5000000000000", "-3", ".5". More than 14 decimals are cut towards minus infinity (never up), more than 20 digits before the point
- * are refused. 0 or -1. */
+/* "12.5000000000000", "-3", ".5". More than 14 decimals are cut towards minus infinity (never up), more than 20 digits before the
+ * point are refused. 0 or -1. */
 int quantity_parse(const char *text, struct quantity *out) MUSTCHECK;
 struct quantity quantity_of(int64_t whole);
 struct quantity quantity_add(struct quantity a, struct quantity b);

@@ -9,7 +9,7 @@
 #include "worker/db/dbjson.h"
 #include "worker/db/ledger.h"
 
-#define ROWS_MAX (16 << 20)   /* bytes of one document */
+#define ROWS_MAX (16 << 20) /* bytes of one document */
 #define ROWS_TIME_MAX 32
 
 /* "2026-11-24T05:04:17.123" for CONVERT(datetime2(3), @now, 126). Returns out. */

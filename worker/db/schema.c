@@ -17,12 +17,10 @@ static const char sql_create[] =
     "CREATE TABLE dbo.temu_schema_version ("
     "version int NOT NULL CONSTRAINT PK_temu_schema_version PRIMARY KEY, name varchar(100) NOT NULL, "
     "applied_at datetime2(3) NOT NULL, checksum varchar(64) NOT NULL)";
-static const char sql_read[] =
-    "IF OBJECT_ID(N'dbo.temu_schema_version', N'U') IS NOT NULL\n"
-    "  SELECT version, name, checksum FROM dbo.temu_schema_version ORDER BY version";
-static const char sql_insert[] =
-    "INSERT INTO dbo.temu_schema_version (version, name, applied_at, checksum) "
-    "VALUES (@version, @name, CONVERT(datetime2(3), @at, 126), @checksum)";
+static const char sql_read[] = "IF OBJECT_ID(N'dbo.temu_schema_version', N'U') IS NOT NULL\n"
+			       "  SELECT version, name, checksum FROM dbo.temu_schema_version ORDER BY version";
+static const char sql_insert[] = "INSERT INTO dbo.temu_schema_version (version, name, applied_at, checksum) "
+				 "VALUES (@version, @name, CONVERT(datetime2(3), @at, 126), @checksum)";
 static const char sql_openjson[] = "SELECT COUNT(*) FROM OPENJSON(@j) WITH (n int '$.n')";
 
 struct schema_list schema_own(void)
@@ -42,9 +40,9 @@ static void checksum(const char *sql, char out[CHECKSUM_MAX])
 
 struct state {
 	const struct schema_list *list;
-	int version;      /* highest found, 0 = none */
-	size_t applied;   /* of the list */
-	int changed;      /* a version whose checksum differs, 0 = none */
+	int version;    /* highest found, 0 = none */
+	size_t applied; /* of the list */
+	int changed;    /* a version whose checksum differs, 0 = none */
 };
 
 static const struct schema_file *find(const struct schema_list *list, int64_t version)
@@ -97,9 +95,10 @@ static int judge_state(const struct state *state, struct err *err)
 		               "the own database has schema version %d, this release knows %d: install the newer release",
 		               state->version, newest(state->list));
 	if (state->changed)
-		return err_set(err, ERR_PERM, "SCHEMA_CHANGED",
-		               "schema version %d was applied from another text than this release carries: is this the right database?",
-		               state->changed);
+		return err_set(
+		    err, ERR_PERM, "SCHEMA_CHANGED",
+		    "schema version %d was applied from another text than this release carries: is this the right database?",
+		    state->changed);
 	return 0;
 }
 
@@ -117,9 +116,9 @@ static int check_openjson(struct db *db, struct err *err)
 		*err = inner;
 		return -1;
 	}
-	return err_set_number(err, ERR_PERM, "SCHEMA_JSON", inner.number,
-	                      "the own database does not know OPENJSON (%.200s): ALTER DATABASE ... SET COMPATIBILITY_LEVEL = 130",
-	                      inner.text);
+	return err_set_number(
+	    err, ERR_PERM, "SCHEMA_JSON", inner.number,
+	    "the own database does not know OPENJSON (%.200s): ALTER DATABASE ... SET COMPATIBILITY_LEVEL = 130", inner.text);
 }
 
 int schema_plan(struct db *db, const struct schema_list *list, struct buf *plan, size_t *pending, struct err *err)
@@ -267,7 +266,8 @@ int schema_apply(struct db *db, const struct schema_list *list, struct err *err)
 			*err = inner;
 			return -1;
 		} else {
-			log_info("schema version %d: another migration is under way (%s), looking again", file->version, inner.code);
+			log_info("schema version %d: another migration is under way (%s), looking again", file->version,
+			         inner.code);
 			nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
 		}
 	}
@@ -285,7 +285,7 @@ int schema_check(struct db *db, const struct schema_list *list, struct err *err)
 	}
 	if (state.version < newest(list))
 		return err_set(err, ERR_HOLD, "SCHEMA_OLD",
-		               "the own database has schema version %d, this release needs %d: run temu-workers --migrate", state.version,
-		               newest(list));
+		               "the own database has schema version %d, this release needs %d: run temu-workers --migrate",
+		               state.version, newest(list));
 	return 0;
 }

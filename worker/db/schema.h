@@ -1,5 +1,6 @@
-/* schema: the own database's tables as numbered T-SQL files (ecosystem/schema/NNN_name.sql), carried by the binary, applied in order,
- * recorded in dbo.temu_schema_version. Migrations only add, so an older release runs on a newer schema's tables, but refuses to. */
+/* schema: the own database's tables as numbered T-SQL files (ecosystem/schema/NNN_name.sql), carried by the binary, applied in
+ * order, recorded in dbo.temu_schema_version. Migrations only add, so an older release runs on a newer schema's tables, but
+ * refuses to. */
 #ifndef WORKER_DB_SCHEMA_H
 #define WORKER_DB_SCHEMA_H
 
@@ -24,15 +25,15 @@ struct schema_list {
 };
 struct schema_list schema_own(void);
 
-/* Adds to plan, for people: the version found, and each file that is missing with its statements. *pending (may be NULL): how many.
- * SCHEMA_NEWER (PERM): the database holds a newer version than the list; both are named. SCHEMA_CHANGED (PERM): a file that was
- * applied reads differently now. SCHEMA_JSON (PERM): the database does not know OPENJSON (compatibility below 130). */
+/* Adds to plan, for people: the version found, and each file that is missing with its statements. *pending (may be NULL): how
+ * many. SCHEMA_NEWER (PERM): the database holds a newer version than the list; both are named. SCHEMA_CHANGED (PERM): a file that
+ * was applied reads differently now. SCHEMA_JSON (PERM): the database does not know OPENJSON (compatibility below 130). */
 int schema_plan(struct db *db, const struct schema_list *list, struct buf *plan, size_t *pending, struct err *err) MUSTCHECK;
 
-/* Applies what is missing, each file in one transaction, and logs each. Two at once are safe: the version's row is inserted first and its
- * primary key makes the second one wait (or time out and try again) until the first has committed; it then finds the row and goes on.
- * No lock hint and no sp_getapplock is needed for that, so it works on every engine with transactional DDL. Errors as schema_plan, or the
- * statement's, with file and batch named; the failed file leaves nothing behind. */
+/* Applies what is missing, each file in one transaction, and logs each. Two at once are safe: the version's row is inserted first
+ * and its primary key makes the second one wait (or time out and try again) until the first has committed; it then finds the row
+ * and goes on. No lock hint and no sp_getapplock is needed for that, so it works on every engine with transactional DDL. Errors
+ * as schema_plan, or the statement's, with file and batch named; the failed file leaves nothing behind. */
 int schema_apply(struct db *db, const struct schema_list *list, struct err *err) MUSTCHECK;
 
 /* Before a run: 0 when the database holds exactly the list's last version. SCHEMA_OLD (HOLD, says `temu-workers --migrate`),

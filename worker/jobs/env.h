@@ -28,9 +28,9 @@ struct db_limit jobs_db_limit(struct run *run);
 #define JOBS_DB_TRIES 4
 
 /* Takes a connection, works, puts it back; transaction: work stands between BEGIN and COMMIT. Work that failed for the moment
- * (deadlock, lock time-out, cut connection, lost answer to COMMIT, too busy) is done again up to JOBS_DB_TRIES times in all with short
- * waits, on a fresh connection if the old one is doubtful: so work must be repeatable and start from nothing each time. limit as
- * connpool_take. */
+ * (deadlock, lock time-out, cut connection, lost answer to COMMIT, too busy) is done again up to JOBS_DB_TRIES times in all with
+ * short waits, on a fresh connection if the old one is doubtful: so work must be repeatable and start from nothing each time.
+ * limit as connpool_take. */
 int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, bool transaction, db_work_fn *work, void *arg,
                 struct err *err) MUSTCHECK;
 

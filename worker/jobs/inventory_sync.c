@@ -162,11 +162,26 @@ static void add_figures(const struct sync *sync, struct buf *out)
 		const char *name;
 		int64_t value;
 	} numbers[] = {
-		{ "seen", f->seen },         { "mapped", f->mapped },   { "unmapped", f->unmapped }, { "skipped", f->skipped },
-		{ "changed", f->changed },   { "pushed", f->pushed },   { "refused", f->refused },   { "unknown", f->unknown },
-		{ "planned", f->planned },   { "goods", f->goods },     { "zeros", f->zeros },     { "lowered", f->lowered },   { "raised", f->raised },
-		{ "new", f->fresh },         { "vanished", f->vanished }, { "bad_rows", f->bad_rows }, { "near_misses", f->near },
-		{ "doubled_rows", f->doubled }, { "null_stocks", f->nulls }, { "missing_components", f->missing_components },
+		{ "seen", f->seen },
+		{ "mapped", f->mapped },
+		{ "unmapped", f->unmapped },
+		{ "skipped", f->skipped },
+		{ "changed", f->changed },
+		{ "pushed", f->pushed },
+		{ "refused", f->refused },
+		{ "unknown", f->unknown },
+		{ "planned", f->planned },
+		{ "goods", f->goods },
+		{ "zeros", f->zeros },
+		{ "lowered", f->lowered },
+		{ "raised", f->raised },
+		{ "new", f->fresh },
+		{ "vanished", f->vanished },
+		{ "bad_rows", f->bad_rows },
+		{ "near_misses", f->near },
+		{ "doubled_rows", f->doubled },
+		{ "null_stocks", f->nulls },
+		{ "missing_components", f->missing_components },
 		{ "statements", f->statements },
 	};
 
@@ -174,8 +189,8 @@ static void add_figures(const struct sync *sync, struct buf *out)
 		json_add_int64(out, numbers[i].name, numbers[i].value);
 }
 
-#define RESULT_MAX 60000   /* below RUN_RESULT_MAX */
-#define NEAR_ROOM 40000    /* the list of near misses ends here; the figure counts them all */
+#define RESULT_MAX 60000 /* below RUN_RESULT_MAX */
+#define NEAR_ROOM 40000  /* the list of near misses ends here; the figure counts them all */
 
 /* SKUs that JTL spells otherwise, for people to put right. */
 static void add_near_misses(const struct sync *sync, struct buf *out)

@@ -1,9 +1,9 @@
-/* inventory_sync: the main job. Steps: fetch (every SKU from TEMU), upsert (into the own tables), stock (articles and stock from JTL,
- * what is wanted), push (the differences). Parameters: "mode" "full" (default, all steps) or "quick" (stock and push, from the
- * ledger), "dry_run" true: writes nothing anywhere but the run's items, which are the exact plan.
+/* inventory_sync: the main job. Steps: fetch (every SKU from TEMU), upsert (into the own tables), stock (articles and stock from
+ * JTL, what is wanted), push (the differences). Parameters: "mode" "full" (default, all steps) or "quick" (stock and push, from
+ * the ledger), "dry_run" true: writes nothing anywhere but the run's items, which are the exact plan.
  *
- * Errors that end a run besides those of the parts: CATALOGUE_EMPTY (TEMP), QUICK_NEEDS_FULL (PERM), STOCK_EMPTY (PERM: not one SKU
- * has an article), GUARD_ZEROS (PERM: the mass-zero guard; the plan is kept as items), SHOP_UNKNOWN (PERM). */
+ * Errors that end a run besides those of the parts: CATALOGUE_EMPTY (TEMP), QUICK_NEEDS_FULL (PERM), STOCK_EMPTY (PERM: not one
+ * SKU has an article), GUARD_ZEROS (PERM: the mass-zero guard; the plan is kept as items), SHOP_UNKNOWN (PERM). */
 #ifndef WORKER_JOBS_INVENTORY_SYNC_H
 #define WORKER_JOBS_INVENTORY_SYNC_H
 

@@ -179,12 +179,13 @@ static void pause_before(int attempt, const struct db_limit *limit)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 }
 
-int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, bool transaction, db_work_fn *work, void *arg, struct err *err)
+int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, bool transaction, db_work_fn *work, void *arg,
+                struct err *err)
 {
 	for (int attempt = 1;; attempt++) {
 		struct err inner = ERR_INIT;
-		int rc = transaction ? connpool_transaction(env->pool, limit, work, arg, &inner) :
-		                       connpool_run(env->pool, limit, work, arg, &inner);
+		int rc = transaction ? connpool_transaction(env->pool, limit, work, arg, &inner)
+		                     : connpool_run(env->pool, limit, work, arg, &inner);
 
 		if (rc == 0)
 			return 0;
@@ -210,9 +211,11 @@ static int open_own(const struct settings *settings, struct db **db, struct err 
 	if (*db)
 		return 0;
 	if (err && (err->number == 4060 || err->number == 911))
-		err_context(err, "the own database %s does not exist or may not be entered (create it with the collation of %s: CREATE "
-		                 "DATABASE [%s] COLLATE Latin1_General_CI_AS)",
-		            settings->db_name, settings->jtl_database, settings->db_name);
+		err_context(
+		    err,
+		    "the own database %s does not exist or may not be entered (create it with the collation of %s: CREATE "
+		    "DATABASE [%s] COLLATE Latin1_General_CI_AS)",
+		    settings->db_name, settings->jtl_database, settings->db_name);
 	return -1;
 }
 

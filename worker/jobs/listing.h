@@ -1,5 +1,5 @@
-/* listing: the listings of one shop during a run, in memory: what the ledger holds, what TEMU just reported, and what became of both.
- * Sorted by skuId. No database, no clock. */
+/* listing: the listings of one shop during a run, in memory: what the ledger holds, what TEMU just reported, and what became of
+ * both. Sorted by skuId. No database, no clock. */
 #ifndef WORKER_JOBS_LISTING_H
 #define WORKER_JOBS_LISTING_H
 
@@ -19,8 +19,8 @@ struct listing {
 	struct maybe known, wanted_before, sent, sent_from;
 	int64_t sent_ms;
 	struct maybe product, article_before, inventory;
-	bool product_same;  /* the product row says what TEMU says */
-	bool ledger_same;   /* so does the ledger row, its known value apart */
+	bool product_same; /* the product row says what TEMU says */
+	bool ledger_same;  /* so does the ledger row, its known value apart */
 	int64_t jtl_stock, temu_stock;
 	bool needs_sync;
 
@@ -29,12 +29,12 @@ struct listing {
 	bool believed;      /* known was judged by what TEMU reported, and is to be stored */
 	bool known_changed; /* and the ledger says otherwise */
 
-	bool fresh;         /* and it is not in the ledger yet */
-	bool active;        /* takes part in this run */
+	bool fresh;  /* and it is not in the ledger yet */
+	bool active; /* takes part in this run */
 
 	/* of JTL */
 	struct maybe article;
-	char *near;         /* heap: JTL's spelling when it is not the same; NULL otherwise */
+	char *near; /* heap: JTL's spelling when it is not the same; NULL otherwise */
 	struct wanted wanted;
 };
 
@@ -67,8 +67,8 @@ void catalogue_release(struct catalogue *catalogue);
 /* Copies texts. LISTING_MEMORY (TEMP). */
 int catalogue_add(struct catalogue *catalogue, const struct catalogue_entry *entry, struct err *err) MUSTCHECK;
 
-/* The two together. Listings that TEMU shows are active; ledger rows that it does not show are not any more (bad rows stay as they
- * were). The baseline of each is plan_baseline's. Empties catalogue. */
+/* The two together. Listings that TEMU shows are active; ledger rows that it does not show are not any more (bad rows stay as
+ * they were). The baseline of each is plan_baseline's. Empties catalogue. */
 int listings_merge(struct listings *list, struct catalogue *catalogue, int64_t now_ms, struct err *err) MUSTCHECK;
 /* Quick mode: active is what the ledger says. */
 void listings_keep(struct listings *list);

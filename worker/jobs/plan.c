@@ -1,4 +1,5 @@
-/* Which listings are to be changed and in which order. What they should have is computed in wanted.c, the sending is in push.c. */
+/* Which listings are to be changed and in which order. What they should have is computed in wanted.c, the sending is in push.c.
+ */
 #include "worker/jobs/plan.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* Step push: the plan, its guard, and sending it. Before a call its listings are committed as unknown (a batch of rows in one statement,
- * ahead of the calls), after it only what TEMU confirmed is marked, in transactions of a batch of rows. So a crash at any point costs a
- * repeated push and never a forgotten one. No transaction is open while a call is under way. */
+/* Step push: the plan, its guard, and sending it. Before a call its listings are committed as unknown (a batch of rows in one
+ * statement, ahead of the calls), after it only what TEMU confirmed is marked, in transactions of a batch of rows. So a crash at
+ * any point costs a repeated push and never a forgotten one. No transaction is open while a call is under way. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #include "worker/jobs/sync.h"
 #include "worker/temu/temu_stock.h"
 
-#define GRACE_MS 500       /* what is in flight may still be answered after a stop */
-#define LAST_WORD_MS 3000  /* for marking what was confirmed when the run has been stopped */
+#define GRACE_MS 500      /* what is in flight may still be answered after a stop */
+#define LAST_WORD_MS 3000 /* for marking what was confirmed when the run has been stopped */
 #define LINES_MAX 20
 #define DETAIL_MAX 2000
 
@@ -22,11 +22,11 @@ struct push {
 	struct temu_stock_item *items; /* in sending order */
 	enum phase *phases;
 	size_t count;
-	size_t intended;  /* items before this one are intended or further */
-	size_t *decided;  /* indexes that wait to be marked */
+	size_t intended; /* items before this one are intended or further */
+	size_t *decided; /* indexes that wait to be marked */
 	size_t decided_count;
-	bool last_word;   /* sending has ended: what was confirmed is marked even after a stop */
-	bool gate_shut;   /* found shut in mid-push */
+	bool last_word;    /* sending has ended: what was confirmed is marked even after a stop */
+	bool gate_shut;    /* found shut in mid-push */
 	struct err failed; /* marking failed where no error can be returned */
 };
 
@@ -188,7 +188,8 @@ static void fill_push(const struct push *p, size_t index, struct ledger_push *ro
 /* The next batch of rows: known becomes unknown. What was refused without being sent is left out. */
 static int intend_next(struct push *p, struct err *err)
 {
-	size_t left = p->count - p->intended, batch = (size_t)p->sync->env->settings->write_batch, count = left < batch ? left : batch;
+	size_t left = p->count - p->intended, batch = (size_t)p->sync->env->settings->write_batch,
+	       count = left < batch ? left : batch;
 	struct rows r = { .push = p, .now_ms = clock_now_ms() };
 	int rc = 0;
 
@@ -276,7 +277,8 @@ static int mark_rows(struct push *p, struct rows *r, struct err *err)
 
 		fill_push(p, p->decided[i], &r->ledger[i]);
 		if (old && r->ledger[i].confirmed && listing->product.set)
-			r->inventory[r->inventory_count++] = (struct inventory_confirmed){ listing->product.value, change->wanted };
+			r->inventory[r->inventory_count++] =
+			    (struct inventory_confirmed){ listing->product.value, change->wanted };
 	}
 	return push_db(p, true, 1 + (r->inventory_count > 0), mark_work, r, err);
 }
@@ -337,7 +339,8 @@ static void item_done(struct temu_stock_item *item, void *arg)
 	p->phases[index] = DECIDED;
 	p->decided[p->decided_count++] = index;
 	count_outcome(p->sync, item);
-	run_progress(p->sync->run, p->sync->figures.pushed + p->sync->figures.refused + p->sync->figures.unknown, (int64_t)p->count);
+	run_progress(p->sync->run, p->sync->figures.pushed + p->sync->figures.refused + p->sync->figures.unknown,
+	             (int64_t)p->count);
 	if (p->decided_count >= (size_t)p->sync->env->settings->write_batch && p->failed.class == ERR_NONE)
 		(void)!mark_decided(p, &p->failed);
 }
@@ -391,13 +394,14 @@ static int push_init(struct push *p, struct sync *sync, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		const struct plan_item *change = change_of(p, i);
 
-		p->items[i] = (struct temu_stock_item){ .sku_id = change->sku_id, .goods_id = change->goods_id, .target = change->wanted };
+		p->items[i] =
+		    (struct temu_stock_item){ .sku_id = change->sku_id, .goods_id = change->goods_id, .target = change->wanted };
 	}
 	return 0;
 }
 
-/* Whatever ended the sending, what was decided is marked and what was not sent is put back, if the server lets us: if not, the rows stay
- * unknown, which is safe. */
+/* Whatever ended the sending, what was decided is marked and what was not sent is put back, if the server lets us: if not, the
+ * rows stay unknown, which is safe. */
 static int settle(struct push *p, int sent, struct err *err)
 {
 	struct err inner = ERR_INIT;
@@ -428,10 +432,15 @@ static int send_plan(struct sync *sync, struct err *err)
 {
 	int64_t deadline = run_deadline_mono_ms(sync->run);
 	struct push p = { .sync = sync };
-	struct temu_limits limits = { .cancelled = must_stop, .arg = &p, .deadline_ms = deadline == INT64_MAX ? 0 : deadline,
-		                      .grace_ms = GRACE_MS };
-	struct temu_stock_request request = { .batch = sync->env->settings->temu_push_batch, .key_prefix = "stock", .before = before_call,
-		                              .done = item_done, .arg = &p, .limits = &limits };
+	struct temu_limits limits = {
+		.cancelled = must_stop, .arg = &p, .deadline_ms = deadline == INT64_MAX ? 0 : deadline, .grace_ms = GRACE_MS
+	};
+	struct temu_stock_request request = { .batch = sync->env->settings->temu_push_batch,
+		                              .key_prefix = "stock",
+		                              .before = before_call,
+		                              .done = item_done,
+		                              .arg = &p,
+		                              .limits = &limits };
 	int rc = push_init(&p, sync, err) == 0 ? store_planned(sync, err) : -1;
 
 	if (rc == 0) {
@@ -471,8 +480,13 @@ static int make_plan(struct sync *sync, struct err *err)
 		const struct listing *item = &sync->list.items[i];
 
 		if (item->active && item->wanted.decision == WANTED_STOCK)
-			items[count++] = (struct plan_item){ .sku_id = item->sku_id, .goods_id = item->goods_id, .known = item->known,
-				                             .sent = item->sent, .wanted = item->wanted.quantity, .fresh = item->fresh, .index = i };
+			items[count++] = (struct plan_item){ .sku_id = item->sku_id,
+				                             .goods_id = item->goods_id,
+				                             .known = item->known,
+				                             .sent = item->sent,
+				                             .wanted = item->wanted.quantity,
+				                             .fresh = item->fresh,
+				                             .index = i };
 	}
 	rc = plan_build(items, count, &sync->plan, err);
 	free(items);
@@ -501,8 +515,9 @@ int sync_push(struct sync *sync, struct err *err)
 	plan_release(plan);
 	if (make_plan(sync, err) != 0)
 		return -1;
-	log_info("%" PRId64 " listings compared: %zu changes in %" PRId64 " goods, %" PRId64 " to zero, %" PRId64 " less, %" PRId64
-	         " more, %" PRId64 " unknown", plan->compared, plan->count, plan->goods, plan->zeros, plan->lowered, plan->raised, plan->unknown);
+	log_info("%" PRId64 " listings compared: %zu changes in %" PRId64 " goods, %" PRId64 " to zero, %" PRId64
+	         " less, %" PRId64 " more, %" PRId64 " unknown",
+	         plan->compared, plan->count, plan->goods, plan->zeros, plan->lowered, plan->raised, plan->unknown);
 	sync->guarded = plan_guarded(plan, shop->zero_share_percent, shop->zero_share_least);
 	if (sync->dry)
 		return keep_plan(sync, "dry run", err);
@@ -510,8 +525,10 @@ int sync_push(struct sync *sync, struct err *err)
 		if (keep_plan(sync, "mass-zero guard", err) != 0)
 			return -1;
 		return err_set(err, ERR_PERM, "GUARD_ZEROS",
-		               "%" PRId64 " of %" PRId64 " SKUs would be set to zero, more than %" PRId64 " %%: nothing was sent, the plan is kept as "
-		               "the run's items", plan->zeros, plan->compared, shop->zero_share_percent);
+		               "%" PRId64 " of %" PRId64 " SKUs would be set to zero, more than %" PRId64
+		               " %%: nothing was sent, the plan is kept as "
+		               "the run's items",
+		               plan->zeros, plan->compared, shop->zero_share_percent);
 	}
 	if (!sync_gate_open(sync))
 		return keep_plan(sync, "the shop's gate is shut", err);

@@ -32,8 +32,8 @@ static void take_bad(const struct temu_bad_row *row, void *arg)
 	struct catalogue_entry entry = { .sku_id = row->sku_id, .goods_id = row->goods_id, .bad = true };
 
 	if (f->sync->figures.bad_rows++ < LINES_MAX)
-		log_warning("TEMU list %d, page %" PRId64 ", row %d, SKU %" PRId64 " \"%s\": %s%s", row->filter, row->page, row->row,
-		            row->sku_id, row->sku_sn, row->what, row->handed ? "" : "; left out");
+		log_warning("TEMU list %d, page %" PRId64 ", row %d, SKU %" PRId64 " \"%s\": %s%s", row->filter, row->page,
+		            row->row, row->sku_id, row->sku_sn, row->what, row->handed ? "" : "; left out");
 	if (row->handed)
 		return;
 	if (row->sku_id == 0)
@@ -70,14 +70,17 @@ static int merge(struct fetching *f, const struct temu_catalogue *read, struct e
 	}
 	if (read->skus == 0 && count_active(&sync->list) > 0)
 		return err_set(err, ERR_TEMP, "CATALOGUE_EMPTY",
-		               "TEMU shows no SKU at all, the ledger holds %" PRId64 " active ones: not believed", count_active(&sync->list));
+		               "TEMU shows no SKU at all, the ledger holds %" PRId64 " active ones: not believed",
+		               count_active(&sync->list));
 	return listings_merge(&sync->list, &f->catalogue, clock_now_ms(), err);
 }
 
 int sync_fetch(struct sync *sync, struct err *err)
 {
 	int64_t deadline = run_deadline_mono_ms(sync->run);
-	struct temu_limits limits = { .cancelled = run_stopping, .arg = sync->run, .deadline_ms = deadline == INT64_MAX ? 0 : deadline };
+	struct temu_limits limits = { .cancelled = run_stopping,
+		                      .arg = sync->run,
+		                      .deadline_ms = deadline == INT64_MAX ? 0 : deadline };
 	struct fetching f = { .sync = sync, .failed = ERR_INIT };
 	struct temu_catalogue_request request = {
 		.page_size = sync->env->settings->temu_page_size,
@@ -95,8 +98,9 @@ int sync_fetch(struct sync *sync, struct err *err)
 	if (rc == 0) {
 		sync->figures.seen = read.skus;
 		run_progress(sync->run, read.skus, read.skus);
-		log_info("TEMU has %" PRId64 " SKUs: %" PRId64 " on sale, %" PRId64 " not; %" PRId64 " pages%s", read.skus, read.active,
-		         read.inactive, read.pages, read.rereads ? ", lists changed meanwhile and were read again" : "");
+		log_info("TEMU has %" PRId64 " SKUs: %" PRId64 " on sale, %" PRId64 " not; %" PRId64 " pages%s", read.skus,
+		         read.active, read.inactive, read.pages,
+		         read.rereads ? ", lists changed meanwhile and were read again" : "");
 	}
 	catalogue_release(&f.catalogue);
 	return rc;

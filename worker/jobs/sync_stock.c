@@ -1,5 +1,5 @@
-/* Step stock: articles and stock of every active listing from JTL in chunks, what each should offer, and both into the own tables. A read
- * that is not whole ends the run here: nothing is pushed from half a picture. */
+/* Step stock: articles and stock of every active listing from JTL in chunks, what each should offer, and both into the own
+ * tables. A read that is not whole ends the run here: nothing is pushed from half a picture. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +79,8 @@ static int components_work(struct db *db, void *arg, struct err *err)
 
 	for (size_t i = 0; i < c->bundle_count; i++)
 		c->bundles[i].facts = (struct bundle_facts){ .missing = 0 };
-	return jtl_components_read(db, c->sync->env->settings->jtl_database, c->bundle_ids, c->bundle_count, take_component, c, err);
+	return jtl_components_read(db, c->sync->env->settings->jtl_database, c->bundle_ids, c->bundle_count, take_component, c,
+	                           err);
 }
 
 static int read_bundles(struct chunk *c, struct err *err)
@@ -239,8 +240,8 @@ static void note_blank(struct chunk *c)
 		if (c->articles[i].match == JTL_NONE)
 			continue;
 		if (c->sync->figures.near++ < LINES_MAX)
-			log_warning("SKU \"%s\" is unknown in JTL, which has \"%s\": remove the blanks at TEMU", c->listings[i]->sku,
-			            c->articles[i].sku);
+			log_warning("SKU \"%s\" is unknown in JTL, which has \"%s\": remove the blanks at TEMU",
+			            c->listings[i]->sku, c->articles[i].sku);
 		free(c->listings[i]->near);
 		c->listings[i]->near = strdup(c->articles[i].sku);
 	}
@@ -442,7 +443,7 @@ int sync_stock(struct sync *sync, struct err *err)
 		return -1;
 	if (!sync->dry && store_wanted(sync, err) != 0)
 		return -1;
-	log_info("%" PRId64 " listings have an article, %" PRId64 " have none, %" PRId64 " are left out by a rule", f->mapped, f->unmapped,
-	         f->skipped);
+	log_info("%" PRId64 " listings have an article, %" PRId64 " have none, %" PRId64 " are left out by a rule", f->mapped,
+	         f->unmapped, f->skipped);
 	return 0;
 }

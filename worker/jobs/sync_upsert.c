@@ -1,5 +1,5 @@
-/* Step upsert: what the catalogue brought into the ledger and temu_products. Only rows that say something new are written; batches of
- * database.write_batch rows, each its own transaction. */
+/* Step upsert: what the catalogue brought into the ledger and temu_products. Only rows that say something new are written;
+ * batches of database.write_batch rows, each its own transaction. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include "common/clock.h"
@@ -82,8 +82,12 @@ static int save_changed(struct sync *sync, bool old, int64_t *saved, struct err 
 		const struct listing *item = &sync->list.items[i];
 
 		if (to_save(item, old)) {
-			rows[used++] = (struct ledger_listing){ .sku_id = item->sku_id, .goods_id = item->goods_id, .sku = item->sku,
-				                                .goods_name = item->name, .judge = item->believed, .known = item->known };
+			rows[used++] = (struct ledger_listing){ .sku_id = item->sku_id,
+				                                .goods_id = item->goods_id,
+				                                .sku = item->sku,
+				                                .goods_name = item->name,
+				                                .judge = item->believed,
+				                                .known = item->known };
 			(*saved)++;
 		}
 		if (used == batch) {
@@ -131,7 +135,8 @@ static void count_changes(struct sync *sync)
 		if (!item->was_active || item->active)
 			continue;
 		if (sync->figures.vanished++ < 20)
-			log_warning("SKU %" PRId64 " \"%s\" is not at TEMU any more: left alone from now on", item->sku_id, item->sku);
+			log_warning("SKU %" PRId64 " \"%s\" is not at TEMU any more: left alone from now on", item->sku_id,
+			            item->sku);
 	}
 }
 
@@ -147,7 +152,8 @@ int sync_upsert(struct sync *sync, struct err *err)
 		         sync->figures.vanished);
 		return 0;
 	}
-	if (save_changed(sync, old, &saved, err) != 0 || save_vanished(sync, err) != 0 || sync_db(sync, false, 1, shop_work, &shop, err) != 0)
+	if (save_changed(sync, old, &saved, err) != 0 || save_vanished(sync, err) != 0 ||
+	    sync_db(sync, false, 1, shop_work, &shop, err) != 0)
 		return -1;
 	if (saved > 0 && sync_db(sync, false, 1, refresh_work, sync, err) != 0)
 		return -1;

@@ -93,8 +93,8 @@ static int64_t floor_zero(int64_t value)
 	return value > 0 ? value : 0;
 }
 
-static void apply_formula(const struct shop_settings *shop, const struct jtl_article *a, const struct bundle_facts *bundle, int64_t sold,
-                          struct wanted *out)
+static void apply_formula(const struct shop_settings *shop, const struct jtl_article *a, const struct bundle_facts *bundle,
+                          int64_t sold, struct wanted *out)
 {
 	int64_t whole, after_buffer, after_sold, share;
 
@@ -109,7 +109,11 @@ static void apply_formula(const struct shop_settings *shop, const struct jtl_art
 	after_sold = floor_zero(after_buffer - floor_zero(sold));
 	share = after_sold * shop->percent / 100;
 	out->quantity = share;
-	out->reason = whole == 0 ? "empty" : after_buffer == 0 ? "buffer" : after_sold == 0 ? "sold" : share == 0 ? "percent" : "stock";
+	out->reason = whole == 0          ? "empty"
+	              : after_buffer == 0 ? "buffer"
+	              : after_sold == 0   ? "sold"
+	              : share == 0        ? "percent"
+	                                  : "stock";
 	if (share > 0 && share < shop->stock_min) {
 		out->quantity = 0;
 		out->reason = "minimum";
@@ -119,8 +123,8 @@ static void apply_formula(const struct shop_settings *shop, const struct jtl_art
 	}
 }
 
-struct wanted wanted_compute(const struct shop_settings *shop, const struct jtl_article *article, const struct bundle_facts *bundle,
-                             int64_t sold)
+struct wanted wanted_compute(const struct shop_settings *shop, const struct jtl_article *article,
+                             const struct bundle_facts *bundle, int64_t sold)
 {
 	struct wanted out = { .decision = WANTED_STOCK, .reason = "" };
 

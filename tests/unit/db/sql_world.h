@@ -1,5 +1,6 @@
-/* sql_world: a seeded T-SQL server for tests: the stand-in of this build, started in a folder of its own, or the one that TEMU_TEST_TDS=
- * host:port names (with TEMU_TEST_TDS_USER, _PASSWORD, and _OWN, _JTL for the databases). For test programs only, hence static. */
+/* sql_world: a seeded T-SQL server for tests: the stand-in of this build, started in a folder of its own, or the one that
+ * TEMU_TEST_TDS= host:port names (with TEMU_TEST_TDS_USER, _PASSWORD, and _OWN, _JTL for the databases). For test programs only,
+ * hence static. */
 #ifndef TESTS_UNIT_DB_SQL_WORLD_H
 #define TESTS_UNIT_DB_SQL_WORLD_H
 
@@ -98,8 +99,13 @@ static void world_setting(const char *name, const char *fallback, char *out, siz
 static void sql_world_launch(struct sql_world *w, const char *program, const char *collation)
 {
 	char file[100], ports[100], controls[100], log[100], path[4200];
-	const char *argv[] = { path, "--file", file, "--port", "0", "--port-file", ports, "--control-port", "0", "--control-port-file", controls,
-		         "--collation", collation, NULL };
+	const char *argv[] = { path,      "--file",
+		               file,      "--port",
+		               "0",       "--port-file",
+		               ports,     "--control-port",
+		               "0",       "--control-port-file",
+		               controls,  "--collation",
+		               collation, NULL };
 
 	snprintf(path, sizeof(path), "%s", program);
 	snprintf(file, sizeof(file), "%s/db.sqlite", w->folder);
@@ -129,10 +135,23 @@ static void world_show(const char *path)
 static bool sql_world_seed(const struct sql_world *w, int articles, const char *own_collation, const char *gateway_data)
 {
 	char number[20], log[100];
-	const char *argv[] = { "/usr/bin/python3", "ecosystem/sandbox/seed.py", "--server", w->address, "--user",
-		         w->user, "--own", w->own, "--jtl", w->jtl, "--articles", number,
-		         "--own-collation", own_collation, gateway_data ? "--gateway-data" : NULL,
-		         gateway_data, NULL };
+	const char *argv[] = { "/usr/bin/python3",
+		               "ecosystem/sandbox/seed.py",
+		               "--server",
+		               w->address,
+		               "--user",
+		               w->user,
+		               "--own",
+		               w->own,
+		               "--jtl",
+		               w->jtl,
+		               "--articles",
+		               number,
+		               "--own-collation",
+		               own_collation,
+		               gateway_data ? "--gateway-data" : NULL,
+		               gateway_data,
+		               NULL };
 	int status = -1;
 	pid_t pid;
 
@@ -148,7 +167,8 @@ static bool sql_world_seed(const struct sql_world *w, int articles, const char *
 	return status == 0;
 }
 
-/* 0; w->there tells whether there is a server at all (without one the tests are skipped). -1: it did not start or could not be filled. */
+/* 0; w->there tells whether there is a server at all (without one the tests are skipped). -1: it did not start or could not be
+ * filled. */
 WORLD_UNUSED static int sql_world_start(struct sql_world *w, int articles, const char *own_collation, const char *gateway_data)
 {
 	char program[4200];
@@ -174,8 +194,13 @@ WORLD_UNUSED static int sql_world_start(struct sql_world *w, int articles, const
 	} else {
 		sql_world_launch(w, program, "Latin1_General_CI_AS");
 	}
-	w->config = (struct db_config){ .server = w->address, .user = w->user, .database = w->own, .login_timeout_s = 10,
-		                        .statement_timeout_s = 60, .lock_timeout_ms = 2000, .folder = w->folder };
+	w->config = (struct db_config){ .server = w->address,
+		                        .user = w->user,
+		                        .database = w->own,
+		                        .login_timeout_s = 10,
+		                        .statement_timeout_s = 60,
+		                        .lock_timeout_ms = 2000,
+		                        .folder = w->folder };
 	w->config.password = secret_new(w->password, strlen(w->password));
 	if (!w->there || !sql_world_seed(w, articles, own_collation, gateway_data))
 		return -1;
@@ -184,8 +209,8 @@ WORLD_UNUSED static int sql_world_start(struct sql_world *w, int articles, const
 
 WORLD_UNUSED static void sql_world_stop(struct sql_world *w)
 {
-	static const char *const files[] = { "db.sqlite", "db.sqlite-wal", "db.sqlite-shm", "sql.port", "sql.control", "sandbox-sql.log",
-		                             "seed.log", "freetds.conf" };
+	static const char *const files[] = { "db.sqlite",   "db.sqlite-wal",   "db.sqlite-shm", "sql.port",
+		                             "sql.control", "sandbox-sql.log", "seed.log",      "freetds.conf" };
 	char path[200];
 
 	world_end(&w->server);
@@ -198,7 +223,9 @@ WORLD_UNUSED static void sql_world_stop(struct sql_world *w)
 
 WORLD_UNUSED static int world_connect(int port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		                       .sin_port = htons((uint16_t)port),
+		                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
@@ -213,7 +240,8 @@ WORLD_UNUSED static bool sql_world_order(const struct sql_world *w, const char *
 {
 	char answer[256] = "";
 	int fd = world_connect(w->control);
-	bool ok = fd >= 0 && dprintf(fd, "%s\n", line) > 0 && read(fd, answer, sizeof(answer) - 1) > 0 && strncmp(answer, "ok", 2) == 0;
+	bool ok =
+	    fd >= 0 && dprintf(fd, "%s\n", line) > 0 && read(fd, answer, sizeof(answer) - 1) > 0 && strncmp(answer, "ok", 2) == 0;
 
 	if (!ok)
 		fprintf(stderr, "order \"%s\": %s\n", line, answer);

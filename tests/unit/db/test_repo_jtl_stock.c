@@ -1,4 +1,5 @@
-/* The look-up of articles and stock against a seeded server: every case of jtl_database.md section 7, one row per key, other collations. */
+/* The look-up of articles and stock against a seeded server: every case of jtl_database.md section 7, one row per key, other
+ * collations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,8 +72,8 @@ static void probe_holds_when_an_object_is_missing(void **state)
 	assert_non_null(strstr(err.text, world.own));
 }
 
-static void read_keys(enum jtl_source source, const int64_t *warehouses, size_t warehouse_count, const char *const *skus, size_t count,
-                      struct jtl_article *out)
+static void read_keys(enum jtl_source source, const int64_t *warehouses, size_t warehouse_count, const char *const *skus,
+                      size_t count, struct jtl_article *out)
 {
 	struct jtl_probe probe = probed(source);
 	struct jtl_lookup lookup = { world.jtl, probe.collation, source, warehouses, warehouse_count };
@@ -113,8 +114,12 @@ static const struct stock_case stock_cases[] = {
 	{ "CASE-LETTERS", JTL_NEAR, "5", "5", "5" },
 	{ "CASE-BLANK ", JTL_NEAR, "5", "5", "5" },
 	{ " CASE-BLANK", JTL_NONE, NULL, NULL, NULL },
-	{ "CASE-STRA\xC3\x9F" "E", JTL_NEAR, "5", "5", "5" },
-	{ "CASE-\xC3\x9C" "BERGR\xC3\x96SSE", JTL_EXACT, "5", "5", "5" },
+	{ "CASE-STRA\xC3\x9F"
+	  "E",
+	  JTL_NEAR, "5", "5", "5" },
+	{ "CASE-\xC3\x9C"
+	  "BERGR\xC3\x96SSE",
+	  JTL_EXACT, "5", "5", "5" },
 	{ "CASE-UBERGROSSE", JTL_NONE, NULL, NULL, NULL },
 	{ "CASE-O'NEIL", JTL_EXACT, "5", "5", "5" },
 	{ "CASE-50%_OFF", JTL_EXACT, "5", "5", "5" },
@@ -180,8 +185,9 @@ static void several_warehouses_add_up(void **state)
 
 static void flags_of_articles(void **state)
 {
-	static const char *const skus[] = { "CASE-INACTIVE", "CASE-DELETED", "CASE-DELETE-NULL", "CASE-UNMANAGED", "CASE-OVERSELL", "CASE-FATHER",
-		                            "CASE-BUNDLE", "CASE-BUFFER-OVER-STOCK", "CASE-LETTERS" };
+	static const char *const skus[] = { "CASE-INACTIVE",  "CASE-DELETED",           "CASE-DELETE-NULL",
+		                            "CASE-UNMANAGED", "CASE-OVERSELL",          "CASE-FATHER",
+		                            "CASE-BUNDLE",    "CASE-BUFFER-OVER-STOCK", "CASE-LETTERS" };
 	struct jtl_article a[9];
 
 	(void)state;
@@ -241,10 +247,13 @@ static void a_full_chunk(void **state)
 static void not_one_row_per_key(void **state)
 {
 	static const char *const tables[] = {
-		"CREATE TABLE dbo.tArtikel (kArtikel int NOT NULL, cArtNr nvarchar(100) NOT NULL, nPuffer int NOT NULL, cAktiv char(1) NOT NULL, "
-		"nDelete tinyint NULL, cLagerAktiv char(1) NOT NULL, cLagerKleinerNull char(1) NOT NULL, nIstVater tinyint NOT NULL, "
+		"CREATE TABLE dbo.tArtikel (kArtikel int NOT NULL, cArtNr nvarchar(100) NOT NULL, nPuffer int NOT NULL, cAktiv "
+		"char(1) NOT NULL, "
+		"nDelete tinyint NULL, cLagerAktiv char(1) NOT NULL, cLagerKleinerNull char(1) NOT NULL, nIstVater tinyint NOT "
+		"NULL, "
 		"kStueckliste int NOT NULL)",
-		"CREATE TABLE dbo.vLagerbestandProLager (kArtikel int NOT NULL, kWarenlager int NOT NULL, fBestand decimal(28,14) NULL)",
+		"CREATE TABLE dbo.vLagerbestandProLager (kArtikel int NOT NULL, kWarenlager int NOT NULL, fBestand "
+		"decimal(28,14) NULL)",
 		"INSERT INTO dbo.tArtikel VALUES (1, N'A', 0, 'Y', 0, 'Y', 'N', 0, 0), (2, N'A', 0, 'Y', 0, 'Y', 'N', 0, 0)",
 	};
 	struct jtl_probe probe;

@@ -1,4 +1,5 @@
-/* Ledger, products and inventory on a server: what a batch writes, that it may be written twice, shops apart, unknown stays unknown. */
+/* Ledger, products and inventory on a server: what a batch writes, that it may be written twice, shops apart, unknown stays
+ * unknown. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,9 @@
 #include "worker/db/products.h"
 #include "worker/db/schema.h"
 
-#define NAME "Gr\xC3\xBC\xC3\x9F" "e \xE6\x97\xA5\xE6\x9C\xAC \"\\ '"
+#define NAME                 \
+	"Gr\xC3\xBC\xC3\x9F" \
+	"e \xE6\x97\xA5\xE6\x9C\xAC \"\\ '"
 #define NOW 1795600000123
 #define RUN "temu_inventory_sync.1.000000000001"
 
@@ -19,12 +22,13 @@ static struct err err = ERR_INIT;
 
 static struct ledger_listing listing(int64_t sku_id, const char *sku, int64_t known)
 {
-	return (struct ledger_listing){ .sku_id = sku_id, .goods_id = sku_id / 10, .sku = sku, .goods_name = NAME, .judge = true,
-		                        .known = maybe_of(known) };
+	return (struct ledger_listing){
+		.sku_id = sku_id, .goods_id = sku_id / 10, .sku = sku, .goods_name = NAME, .judge = true, .known = maybe_of(known)
+	};
 }
 
-#define OK(call)                                                  \
-	do {                                                      \
+#define OK(call)                                                \
+	do {                                                    \
 		err_clear(&err);                                \
 		if ((call) != 0)                                \
 			fail_msg("%s: %s", err.code, err.text); \
@@ -73,8 +77,11 @@ static int clean(void **state)
 	(void)state;
 	if (!world.there)
 		return 0;
-	return world_run_sql(db, "DELETE FROM dbo.temu_inventory\nDELETE FROM dbo.temu_products\nDELETE FROM dbo.temu_ledger\nDELETE FROM "
-	                         "dbo.temu_shop") ? 0 : -1;
+	return world_run_sql(
+		   db, "DELETE FROM dbo.temu_inventory\nDELETE FROM dbo.temu_products\nDELETE FROM dbo.temu_ledger\nDELETE FROM "
+		       "dbo.temu_shop")
+	           ? 0
+	           : -1;
 }
 
 static void saved_twice_is_saved_once(void **state)
@@ -181,7 +188,8 @@ static void intent_and_judgement(void **state)
 	assert_int_equal(look(1, 110).row.known.value, 1);
 	assert_false(look(1, 120).row.known.set);
 	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_ledger WHERE sku_id = 120 AND code = 'TEMU_150013002' "
-	                                  "AND request_id = N'eu-2'"), 1);
+	                                  "AND request_id = N'eu-2'"),
+	                 1);
 	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_ledger WHERE code IS NULL"), 2);
 	OK(ledger_restore(db, 1, "another run", &pushes[2], 1, &err));
 	assert_false(look(1, 130).row.known.set);
@@ -237,7 +245,7 @@ static void what_is_wanted_and_the_old_systems_report(void **state)
 static void a_hundred_rows_in_one_statement(void **state)
 {
 	struct ledger_listing *rows = calloc(1000, sizeof(*rows));
-	char (*skus)[120] = calloc(1000, sizeof(*skus));
+	char(*skus)[120] = calloc(1000, sizeof(*skus));
 
 	(void)state;
 	if (!world.there)

@@ -112,8 +112,10 @@ static void a_newer_schema_is_refused_with_both_versions(void **state)
 
 static void a_changed_file_and_a_broken_one(void **state)
 {
-	const struct schema_file good[] = { { 1, "a", "CREATE TABLE dbo.a (x int NOT NULL)\nGO\n" },
-		                            { 2, "b", "CREATE TABLE dbo.b (x int NOT NULL)\ngo \nINSERT INTO dbo.nowhere VALUES (1)\nGO\n" } };
+	const struct schema_file good[] = {
+		{ 1, "a", "CREATE TABLE dbo.a (x int NOT NULL)\nGO\n" },
+		{ 2, "b", "CREATE TABLE dbo.b (x int NOT NULL)\ngo \nINSERT INTO dbo.nowhere VALUES (1)\nGO\n" }
+	};
 	const struct schema_file changed[] = { { 1, "a", "CREATE TABLE dbo.a (x bigint NOT NULL)\nGO\n" } };
 	struct schema_list first = { good, 1 }, both = { good, 2 }, other = { changed, 1 };
 	struct fresh fresh;
@@ -175,11 +177,16 @@ static void over_the_old_system(void **state)
 {
 	static const char *const old[] = {
 		"CREATE TABLE dbo.temu_products (id int IDENTITY(1,1) NOT NULL PRIMARY KEY, sku nvarchar(100) NOT NULL UNIQUE, "
-		"goods_id bigint NOT NULL, sku_id bigint NULL, goods_name nvarchar(500) NULL, jtl_article_id int NULL, is_active bit NULL DEFAULT 1, "
-		"synced_at datetime NULL, created_at datetime NULL DEFAULT GETDATE(), updated_at datetime NULL DEFAULT GETDATE())",
-		"CREATE TABLE dbo.temu_inventory (id int IDENTITY(1,1) NOT NULL PRIMARY KEY, product_id int NOT NULL FOREIGN KEY REFERENCES "
-		"dbo.temu_products (id) ON DELETE CASCADE, jtl_article_id int NULL, jtl_stock int NOT NULL DEFAULT 0, temu_stock int NOT NULL DEFAULT "
-		"0, needs_sync bit NOT NULL DEFAULT 0, last_synced_to_temu datetime NULL, created_at datetime NULL DEFAULT GETDATE(), "
+		"goods_id bigint NOT NULL, sku_id bigint NULL, goods_name nvarchar(500) NULL, jtl_article_id int NULL, is_active "
+		"bit NULL DEFAULT 1, "
+		"synced_at datetime NULL, created_at datetime NULL DEFAULT GETDATE(), updated_at datetime NULL DEFAULT "
+		"GETDATE())",
+		"CREATE TABLE dbo.temu_inventory (id int IDENTITY(1,1) NOT NULL PRIMARY KEY, product_id int NOT NULL FOREIGN KEY "
+		"REFERENCES "
+		"dbo.temu_products (id) ON DELETE CASCADE, jtl_article_id int NULL, jtl_stock int NOT NULL DEFAULT 0, temu_stock "
+		"int NOT NULL DEFAULT "
+		"0, needs_sync bit NOT NULL DEFAULT 0, last_synced_to_temu datetime NULL, created_at datetime NULL DEFAULT "
+		"GETDATE(), "
 		"updated_at datetime NULL DEFAULT GETDATE())",
 		"INSERT INTO dbo.temu_products (sku, goods_id, sku_id) VALUES (N'A', 1, 11), (N'B', 1, NULL)",
 		"INSERT INTO dbo.temu_inventory (product_id, jtl_stock, temu_stock) VALUES (1, 5, 5)",
@@ -198,12 +205,16 @@ static void over_the_old_system(void **state)
 		fail_msg("%s", err.text);
 	assert_int_equal(world_number(fresh.db, "SELECT COUNT(*) FROM dbo.temu_products WHERE shop = 1"), 2);
 	assert_int_equal(world_number(fresh.db, "SELECT COUNT(*) FROM dbo.temu_inventory WHERE shop = 1 AND temu_stock = 5"), 1);
-	assert_true(world_run_sql(fresh.db, "INSERT INTO dbo.temu_products (shop, sku, goods_id, sku_id) VALUES (2, N'A', 7, 12)"));
+	assert_true(
+	    world_run_sql(fresh.db, "INSERT INTO dbo.temu_products (shop, sku, goods_id, sku_id) VALUES (2, N'A', 7, 12)"));
 	/* The old system's statements, its MERGE as update-then-insert. */
-	assert_true(world_run_sql(fresh.db, "UPDATE dbo.temu_products SET goods_id = 3, is_active = 1, updated_at = GETDATE() WHERE sku = N'B'"));
-	assert_true(world_run_sql(fresh.db, "INSERT INTO dbo.temu_products (sku, goods_id, sku_id, goods_name) VALUES (N'C', 1, 13, N'c')"));
-	assert_true(world_run_sql(fresh.db, "INSERT INTO dbo.temu_inventory (product_id, jtl_article_id, jtl_stock, temu_stock, needs_sync) "
-	                                    "VALUES (2, 4, 1, 1, 0)"));
+	assert_true(world_run_sql(
+	    fresh.db, "UPDATE dbo.temu_products SET goods_id = 3, is_active = 1, updated_at = GETDATE() WHERE sku = N'B'"));
+	assert_true(world_run_sql(
+	    fresh.db, "INSERT INTO dbo.temu_products (sku, goods_id, sku_id, goods_name) VALUES (N'C', 1, 13, N'c')"));
+	assert_true(world_run_sql(
+	    fresh.db, "INSERT INTO dbo.temu_inventory (product_id, jtl_article_id, jtl_stock, temu_stock, needs_sync) "
+		      "VALUES (2, 4, 1, 1, 0)"));
 	assert_int_equal(world_number(fresh.db, "SELECT shop FROM dbo.temu_products WHERE sku = N'C'"), 1);
 	drop_database(&fresh);
 }

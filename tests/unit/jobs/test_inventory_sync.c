@@ -1,4 +1,5 @@
-/* The inventory sync as whole runs, from the queue to TEMU: modes, gate, guard, what is left behind, and the faults in between. */
+/* The inventory sync as whole runs, from the queue to TEMU: modes, gate, guard, what is left behind, and the faults in between.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,11 +9,11 @@
 
 static struct world w;
 
-#define NEED_WORLD()         \
-	do {                 \
-		(void)state; \
+#define NEED_WORLD()              \
+	do {                      \
+		(void)state;      \
 		if (!w.sql.there) \
-			skip(); \
+			skip();   \
 	} while (0)
 
 /* --- helpers --- */
@@ -72,8 +73,10 @@ static void jtl(const char *format, ...)
 /* Sets the physical stock of `count` plain articles from number `first` on in warehouse 2; each surely has a row then. */
 static void stock_of(int first, int count, int quantity)
 {
-	jtl("DELETE FROM dbo.tlagerbestandProLagerLagerartikel WHERE kWarenlager = 2 AND kArtikel >= %d AND kArtikel < %d", first, first + count);
-	jtl("INSERT INTO dbo.tlagerbestandProLagerLagerartikel (kArtikel, kWarenlager, fBestand) SELECT kArtikel, 2, %d FROM dbo.tArtikel "
+	jtl("DELETE FROM dbo.tlagerbestandProLagerLagerartikel WHERE kWarenlager = 2 AND kArtikel >= %d AND kArtikel < %d", first,
+	    first + count);
+	jtl("INSERT INTO dbo.tlagerbestandProLagerLagerartikel (kArtikel, kWarenlager, fBestand) SELECT kArtikel, 2, %d FROM "
+	    "dbo.tArtikel "
 	    "WHERE kArtikel >= %d AND kArtikel < %d",
 	    quantity, first, first + count);
 	jtl("UPDATE dbo.tArtikel SET nPuffer = 0 WHERE kArtikel >= %d AND kArtikel < %d", first, first + count);
@@ -89,8 +92,12 @@ static void assert_in_step(void)
 	assert_true(count > 0);
 	for (size_t i = 0; i < count; i++) {
 		struct db_param params[] = { db_param_int64("@k", truth[i].sku_id) };
-		struct db_statement look = { .sql = "SELECT ISNULL(MAX(wanted), -1) FROM dbo.temu_ledger WHERE shop = 1 AND sku_id = @k AND active = 1",
-			                     .params = params, .count = 1 };
+		struct db_statement look = {
+			.sql =
+			    "SELECT ISNULL(MAX(wanted), -1) FROM dbo.temu_ledger WHERE shop = 1 AND sku_id = @k AND active = 1",
+			.params = params,
+			.count = 1
+		};
 		int64_t wanted;
 
 		assert_int_equal(db_query_int64(w.db, &look, &wanted, &err), 0);
@@ -242,14 +249,43 @@ static const struct {
 	const char *sku;
 	int64_t stock;
 } cases[] = {
-	{ "CASE-ZERO-ROW", 0 }, { "CASE-NO-ROW", 0 }, { "CASE-FRACTION-LOW", 0 }, { "CASE-FRACTION", 2 }, { "CASE-LARGE", 1000000 },
-	{ "CASE-TOO-LARGE", 1000000 }, { "CASE-BUFFER-OVER-STOCK", 0 }, { "CASE-TWO-WAREHOUSES", 4 }, { "CASE-FBA", 2 },
-	{ "CASE-TRANSIT", 2 }, { "CASE-INACTIVE-WAREHOUSE", 2 }, { "CASE-NEGATIVE-AVAILABLE", 5 }, { "CASE-AVAILABLE-OVER-STOCK", 5 },
-	{ "CASE-DUPLICATE-ROW", 6 }, { "CASE-NULL-STOCK", 7 }, { "CASE-LOCKED", 9 }, { "CASE-INACTIVE", 0 }, { "CASE-DELETED", 0 },
-	{ "CASE-DELETE-NULL", 5 }, { "CASE-UNMANAGED", 7 }, { "CASE-OVERSELL", 0 }, { "CASE-BUNDLE", 5 }, { "CASE-BUNDLE-MISSING-ROW", 3 },
-	{ "CASE-BUNDLE-SERVICE", 10 }, { "CASE-FATHER-S", 6 }, { "CASE-FATHER", 0 }, { "CASE-RECREATED", 4 }, { "CASE-LETTERS", 5 },
-	{ "CASE-BLANK ", 5 }, { "CASE-O'NEIL", 5 }, { "CASE-50%_OFF", 5 }, { "CASE-\"QUOTE\\BACK", 5 }, { "CASE-OFF-SALE", 5 },
-	{ "CASE-TWO-LISTINGS", 5 }, { "NOT-IN-JTL-1", 4 }, { "NOT-IN-JTL-2", 0 }, { "", 3 },
+	{ "CASE-ZERO-ROW", 0 },
+	{ "CASE-NO-ROW", 0 },
+	{ "CASE-FRACTION-LOW", 0 },
+	{ "CASE-FRACTION", 2 },
+	{ "CASE-LARGE", 1000000 },
+	{ "CASE-TOO-LARGE", 1000000 },
+	{ "CASE-BUFFER-OVER-STOCK", 0 },
+	{ "CASE-TWO-WAREHOUSES", 4 },
+	{ "CASE-FBA", 2 },
+	{ "CASE-TRANSIT", 2 },
+	{ "CASE-INACTIVE-WAREHOUSE", 2 },
+	{ "CASE-NEGATIVE-AVAILABLE", 5 },
+	{ "CASE-AVAILABLE-OVER-STOCK", 5 },
+	{ "CASE-DUPLICATE-ROW", 6 },
+	{ "CASE-NULL-STOCK", 7 },
+	{ "CASE-LOCKED", 9 },
+	{ "CASE-INACTIVE", 0 },
+	{ "CASE-DELETED", 0 },
+	{ "CASE-DELETE-NULL", 5 },
+	{ "CASE-UNMANAGED", 7 },
+	{ "CASE-OVERSELL", 0 },
+	{ "CASE-BUNDLE", 5 },
+	{ "CASE-BUNDLE-MISSING-ROW", 3 },
+	{ "CASE-BUNDLE-SERVICE", 10 },
+	{ "CASE-FATHER-S", 6 },
+	{ "CASE-FATHER", 0 },
+	{ "CASE-RECREATED", 4 },
+	{ "CASE-LETTERS", 5 },
+	{ "CASE-BLANK ", 5 },
+	{ "CASE-O'NEIL", 5 },
+	{ "CASE-50%_OFF", 5 },
+	{ "CASE-\"QUOTE\\BACK", 5 },
+	{ "CASE-OFF-SALE", 5 },
+	{ "CASE-TWO-LISTINGS", 5 },
+	{ "NOT-IN-JTL-1", 4 },
+	{ "NOT-IN-JTL-2", 0 },
+	{ "", 3 },
 };
 
 static void a_full_run_brings_every_case_into_step(void **state)
@@ -312,7 +348,8 @@ static int64_t planned_with(const struct ended *ended, const char *sku)
 	struct planned planned = { sku, -1 };
 	struct err err = ERR_INIT;
 
-	assert_int_equal(journal_items_list(w.journal, ended->record.id, ITEM_PLANNED, 0, 10000, take_planned, &planned, &err), 0);
+	assert_int_equal(journal_items_list(w.journal, ended->record.id, ITEM_PLANNED, 0, 10000, take_planned, &planned, &err),
+	                 0);
 	return planned.to;
 }
 
@@ -322,9 +359,15 @@ static void the_other_formulas(void **state)
 		const char *sku;
 		int64_t jtl, capped;
 	} expected[] = {
-		{ "CASE-NEGATIVE-AVAILABLE", 0, 0 }, { "CASE-AVAILABLE-OVER-STOCK", 12, -1 }, { "CASE-LOCKED", 0, 0 },
-		{ "CASE-BUNDLE", -1, -1 }, { "CASE-BUNDLE-MISSING-ROW", 0, 0 }, { "CASE-BUNDLE-SERVICE", -1, -1 },
-		{ "CASE-DUPLICATE-ROW", 8, -1 }, { "CASE-FRACTION", -1, -1 }, { "CASE-OVERSELL", -1, -1 },
+		{ "CASE-NEGATIVE-AVAILABLE", 0, 0 },
+		{ "CASE-AVAILABLE-OVER-STOCK", 12, -1 },
+		{ "CASE-LOCKED", 0, 0 },
+		{ "CASE-BUNDLE", -1, -1 },
+		{ "CASE-BUNDLE-MISSING-ROW", 0, 0 },
+		{ "CASE-BUNDLE-SERVICE", -1, -1 },
+		{ "CASE-DUPLICATE-ROW", 8, -1 },
+		{ "CASE-FRACTION", -1, -1 },
+		{ "CASE-OVERSELL", -1, -1 },
 	};
 
 	NEED_WORLD();
@@ -338,7 +381,8 @@ static void the_other_formulas(void **state)
 			int64_t want = formula == FORMULA_JTL ? expected[i].jtl : expected[i].capped;
 
 			if (planned_with(&ended, expected[i].sku) != want)
-				fail_msg("%s, formula %d: %" PRId64, expected[i].sku, formula, planned_with(&ended, expected[i].sku));
+				fail_msg("%s, formula %d: %" PRId64, expected[i].sku, formula,
+				         planned_with(&ended, expected[i].sku));
 		}
 		ended_release(&ended);
 	}
@@ -347,12 +391,16 @@ static void the_other_formulas(void **state)
 static void the_old_systems_tables_are_kept(void **state)
 {
 	NEED_WORLD();
-	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger"), own("SELECT COUNT(*) FROM dbo.temu_products WHERE is_active = 1"));
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger"),
+	                 own("SELECT COUNT(*) FROM dbo.temu_products WHERE is_active = 1"));
 	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_inventory WHERE needs_sync = 1 OR temu_stock <> jtl_stock"), 0);
-	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE wanted IS NOT NULL"), own("SELECT COUNT(*) FROM dbo.temu_inventory"));
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE wanted IS NOT NULL"),
+	                 own("SELECT COUNT(*) FROM dbo.temu_inventory"));
 	assert_int_equal(own("SELECT i.temu_stock FROM dbo.temu_inventory i JOIN dbo.temu_products p ON p.id = i.product_id "
-	                     "WHERE p.sku = N'CASE-FRACTION'"), 2);
-	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_products WHERE sku LIKE N'NOT-IN-JTL%' AND jtl_article_id IS NULL"), 2);
+	                     "WHERE p.sku = N'CASE-FRACTION'"),
+	                 2);
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_products WHERE sku LIKE N'NOT-IN-JTL%' AND jtl_article_id IS NULL"),
+	                 2);
 }
 
 static void nothing_changed_sends_nothing(void **state)
@@ -408,11 +456,13 @@ static void a_refused_sku_inside_success_makes_the_run_partial(void **state)
 
 static void resets_before_and_after_the_effect(void **state)
 {
-	static const char *const faults[] = { "{\"kind\":\"reset_before\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
-		                              "{\"kind\":\"reset_after\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
-		                              "{\"kind\":\"truncate\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
-		                              "{\"kind\":\"http502\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
-		                              "{\"kind\":\"code\",\"code\":4000004,\"type\":\"bg.local.goods.stock.edit\",\"count\":1}" };
+	static const char *const faults[] = {
+		"{\"kind\":\"reset_before\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
+		"{\"kind\":\"reset_after\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
+		"{\"kind\":\"truncate\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
+		"{\"kind\":\"http502\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}",
+		"{\"kind\":\"code\",\"code\":4000004,\"type\":\"bg.local.goods.stock.edit\",\"count\":1}"
+	};
 
 	NEED_WORLD();
 	for (int i = 0; i < 5; i++) {
@@ -452,7 +502,8 @@ static void a_truncated_catalogue_stops_before_the_push(void **state)
 	NEED_WORLD();
 	stock_of(1, 3, 61);
 	before = edits(NULL);
-	gateway_order(&w, "/fault", "{\"kind\":\"empty_page\",\"type\":\"bg.local.goods.sku.list.query\",\"count\":-1,\"skip\":1}");
+	gateway_order(&w, "/fault",
+	              "{\"kind\":\"empty_page\",\"type\":\"bg.local.goods.sku.list.query\",\"count\":-1,\"skip\":1}");
 	ended = run_to(FULL, RUN_FAILED);
 	ended_release(&ended);
 	assert_int_equal(edits(NULL), before);
@@ -605,9 +656,10 @@ static void with_sql_fault(const char *fault, const char *params, int quantity)
 
 static void errors_in_every_class_of_statement(void **state)
 {
-	static const char *const statements[] = { "temu_schema_version", "vLagerbestandProLager v", "varchar(33), l.sent_at",
-		                                  "wanted_at", "jtl_stock = j.w", "known = NULL", "known_at = CASE WHEN j.o", "last_synced_to_temu",
-		                                  "tWarenLager" };
+	static const char *const statements[] = {
+		"temu_schema_version", "vLagerbestandProLager v",  "varchar(33), l.sent_at", "wanted_at",  "jtl_stock = j.w",
+		"known = NULL",        "known_at = CASE WHEN j.o", "last_synced_to_temu",    "tWarenLager"
+	};
 	static const char *const faults[] = { "error 1205 13", "error 1222 16", "cut-before", "cut-after" };
 	int quantity = 20;
 
@@ -664,7 +716,8 @@ static void a_stock_read_that_fails_for_good_pushes_nothing(void **state)
 	assert_int_equal(success(QUICK, "changed"), 0);
 }
 
-/* The database dies between call and mark and does not come back within the attempt: the next attempt pushes what is unknown, no more. */
+/* The database dies between call and mark and does not come back within the attempt: the next attempt pushes what is unknown, no
+ * more. */
 static void the_marks_cannot_be_written(void **state)
 {
 	struct ended ended;

@@ -12,8 +12,15 @@
 static void add_ledger(struct listings *list, int64_t sku_id, const char *sku, int64_t known, bool active)
 {
 	struct err err = ERR_INIT;
-	struct ledger_row row = { .sku_id = sku_id, .goods_id = sku_id * 10, .sku = sku, .active = active, .known = maybe_of(known),
-		                  .product = maybe_of(sku_id + 100), .product_goods = sku_id * 10, .product_sku = sku, .goods_name = "name",
+	struct ledger_row row = { .sku_id = sku_id,
+		                  .goods_id = sku_id * 10,
+		                  .sku = sku,
+		                  .active = active,
+		                  .known = maybe_of(known),
+		                  .product = maybe_of(sku_id + 100),
+		                  .product_goods = sku_id * 10,
+		                  .product_sku = sku,
+		                  .goods_name = "name",
 		                  .product_active = active };
 
 	assert_int_equal(listings_add_ledger(list, &row, &err), 0);

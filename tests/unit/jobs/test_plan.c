@@ -38,17 +38,17 @@ static void baseline(void **state)
 {
 	const int64_t now = 1000000000, just = now - PLAN_READ_BACK_MS + 1;
 	const struct baseline_case cases[] = {
-		{ 5, NONE, 0, NONE, 5, false },                     /* quick mode: the ledger */
+		{ 5, NONE, 0, NONE, 5, false }, /* quick mode: the ledger */
 		{ 5, 9, just, NONE, 5, false },
-		{ NONE, NONE, 0, NONE, NONE, false },               /* quick mode, unknown stays unknown */
-		{ NONE, NONE, 0, 7, 7, true },                      /* new, or what the old system stored: what TEMU reports */
-		{ 5, NONE, 0, 4, 4, true },                         /* TEMU sold one */
-		{ 5, 9, now - PLAN_READ_BACK_MS, 9, 9, true },      /* long enough ago */
-		{ 5, 9, just, 5, 5, false },                        /* as it was confirmed */
-		{ 5, 9, just, 9, 5, false },                        /* TEMU may still show the old value */
-		{ 5, 9, just, 4, NONE, true },                      /* sold meanwhile: no value is sure */
-		{ 5, NONE, just, 9, NONE, true },                   /* nobody knows what the old value was */
-		{ NONE, 9, just, 5, NONE, false },                  /* unknown outcome: an attempt may still arrive */
+		{ NONE, NONE, 0, NONE, NONE, false },          /* quick mode, unknown stays unknown */
+		{ NONE, NONE, 0, 7, 7, true },                 /* new, or what the old system stored: what TEMU reports */
+		{ 5, NONE, 0, 4, 4, true },                    /* TEMU sold one */
+		{ 5, 9, now - PLAN_READ_BACK_MS, 9, 9, true }, /* long enough ago */
+		{ 5, 9, just, 5, 5, false },                   /* as it was confirmed */
+		{ 5, 9, just, 9, 5, false },                   /* TEMU may still show the old value */
+		{ 5, 9, just, 4, NONE, true },                 /* sold meanwhile: no value is sure */
+		{ 5, NONE, just, 9, NONE, true },              /* nobody knows what the old value was */
+		{ NONE, 9, just, 5, NONE, false },             /* unknown outcome: an attempt may still arrive */
 		{ 0, 3, now, 3, 0, false },
 	};
 
@@ -64,7 +64,7 @@ static void baseline(void **state)
 
 static void only_what_differs(void **state)
 {
-	const struct plan_item items[] = { item(1, 1, 5, 5), item(2, 2, 0, 0), item(3, 3, 5, 4), item(4, 4, NONE, 4),
+	const struct plan_item items[] = { item(1, 1, 5, 5),    item(2, 2, 0, 0), item(3, 3, 5, 4), item(4, 4, NONE, 4),
 		                           item(5, 5, NONE, 0), item(6, 6, 0, 3), item(7, 7, 3, 0) };
 	struct plan plan = built(items, 7);
 
@@ -97,7 +97,7 @@ static void reasons(void **state)
 
 static void zeros_then_reductions_then_raises(void **state)
 {
-	const struct plan_item items[] = { item(1, 10, 1, 9), item(2, 20, 9, 8), item(3, 30, 100, 50), item(4, 40, NONE, 5),
+	const struct plan_item items[] = { item(1, 10, 1, 9), item(2, 20, 9, 8),   item(3, 30, 100, 50), item(4, 40, NONE, 5),
 		                           item(5, 50, 2, 0), item(6, 60, 200, 0), item(7, 10, 1, 30) };
 	const int64_t expected[] = { 6, 5, 4, 3, 2, 1, 7 };
 	struct plan plan = built(items, 7);
@@ -112,7 +112,8 @@ static void zeros_then_reductions_then_raises(void **state)
 
 static void a_goods_is_sent_with_its_most_urgent_change(void **state)
 {
-	const struct plan_item items[] = { item(1, 10, 1, 9), item(2, 10, 4, 0), item(3, 20, 50, 1), item(4, 10, 9, 3), item(5, 30, 5, 0) };
+	const struct plan_item items[] = { item(1, 10, 1, 9), item(2, 10, 4, 0), item(3, 20, 50, 1), item(4, 10, 9, 3),
+		                           item(5, 30, 5, 0) };
 	const int64_t urgent[] = { 5, 2, 3, 4, 1 }, sent[] = { 5, 2, 4, 1, 3 };
 	struct plan plan = built(items, 5);
 
@@ -154,13 +155,10 @@ static void guard(void **state)
 		int64_t zeros, total, share, least;
 		bool guarded;
 	} cases[] = {
-		{ 30, 100, 30, 20, false }, /* not more than the share */
-		{ 31, 100, 30, 20, true },
-		{ 19, 19, 30, 20, false },  /* below the least */
-		{ 20, 20, 30, 20, true },
-		{ 20, 20, 100, 20, false }, /* 100 % switches it off */
-		{ 1, 1, 30, 0, true },
-		{ 0, 10, 1, 0, false },
+		{ 30, 100, 30, 20, false },                             /* not more than the share */
+		{ 31, 100, 30, 20, true },  { 19, 19, 30, 20, false },  /* below the least */
+		{ 20, 20, 30, 20, true },   { 20, 20, 100, 20, false }, /* 100 % switches it off */
+		{ 1, 1, 30, 0, true },      { 0, 10, 1, 0, false },
 	};
 
 	(void)state;

@@ -1,5 +1,5 @@
-/* Whole runs against the gateway with a database in memory that fails on command: what is committed when, what a crash, a lost answer or a
- * refusal in between leaves behind. The repositories' functions are replaced here, so no statement is tried. */
+/* Whole runs against the gateway with a database in memory that fails on command: what is committed when, what a crash, a lost
+ * answer or a refusal in between leaves behind. The repositories' functions are replaced here, so no statement is tried. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +39,7 @@ static struct memory {
 	int fail_count;      /* ... this often ... */
 	bool fail_after;     /* ... after its effect */
 	enum err_class fail_class;
-	bool wrong_rows;     /* the look-up does not return one row per key */
+	bool wrong_rows; /* the look-up does not return one row per key */
 } m;
 
 static void fail_next(enum call call, int count, bool after, enum err_class class)
@@ -197,8 +197,8 @@ int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source,
 	return 0;
 }
 
-int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count, struct jtl_article *out,
-                   struct err *err)
+int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count,
+                   struct jtl_article *out, struct err *err)
 {
 	(void)db;
 	(void)lookup;
@@ -212,14 +212,19 @@ int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct 
 		out[i] = (struct jtl_article){ .n = keys[i].n };
 		if (number < 1 || number > ARTICLES || m.stock[number] < 0)
 			continue;
-		out[i] = (struct jtl_article){ .n = keys[i].n, .match = JTL_EXACT, .article = number, .active = true, .managed = true,
+		out[i] = (struct jtl_article){ .n = keys[i].n,
+			                       .match = JTL_EXACT,
+			                       .article = number,
+			                       .active = true,
+			                       .managed = true,
 			                       .physical = quantity_of(m.stock[number]) };
 	}
 	return trip(CALL_READ, true, err);
 }
 
 int jtl_components_read(struct db *db, const char *database, const int64_t *bundles, size_t count,
-                        int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg, struct err *err)
+                        int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg,
+                        struct err *err)
 {
 	(void)db;
 	(void)database;
@@ -247,8 +252,17 @@ int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
 	state->complete = m.complete;
 	for (size_t i = 0; i < m.count; i++) {
 		const struct row *r = &m.rows[i];
-		struct ledger_row row = { .sku_id = r->sku_id, .goods_id = r->goods_id, .sku = r->sku, .active = r->active, .known = r->known,
-			                  .wanted = r->wanted, .sent = r->sent, .sent_from = r->sent_from, .sent_ms = r->sent_ms, .product_sku = "", .goods_name = r->name };
+		struct ledger_row row = { .sku_id = r->sku_id,
+			                  .goods_id = r->goods_id,
+			                  .sku = r->sku,
+			                  .active = r->active,
+			                  .known = r->known,
+			                  .wanted = r->wanted,
+			                  .sent = r->sent,
+			                  .sent_from = r->sent_from,
+			                  .sent_ms = r->sent_ms,
+			                  .product_sku = "",
+			                  .goods_name = r->name };
 
 		if (each(arg, &row, err) != 0)
 			return -1;
@@ -281,7 +295,8 @@ int ledger_save(struct db *db, int64_t shop, const char *run, int64_t now_ms, co
 	return trip(CALL_SAVE, true, err);
 }
 
-int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, const int64_t *sku_ids, size_t count, struct err *err)
+int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, const int64_t *sku_ids, size_t count,
+                  struct err *err)
 {
 	(void)db;
 	(void)shop;
@@ -305,7 +320,8 @@ int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms
 	return 0;
 }
 
-int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count, struct err *err)
+int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count,
+                      struct err *err)
 {
 	(void)db;
 	(void)shop;
@@ -515,17 +531,18 @@ static int fresh(void **state)
 		return -1;
 	ok = ended.record.state == RUN_SUCCESS && figure(&ended, "changed") == figure(&ended, "pushed");
 	if (!ok)
-		fprintf(stderr, "state %d: %s\n%s\n", ended.record.state, ended.record.error_text, ended.record.result ? ended.record.result : "");
+		fprintf(stderr, "state %d: %s\n%s\n", ended.record.state, ended.record.error_text,
+		        ended.record.result ? ended.record.result : "");
 	ended_release(&ended);
 	memset(m.calls, 0, sizeof(m.calls));
 	return ok ? 0 : -1;
 }
 
-#define NEED_WORLD()         \
-	do {                 \
-		(void)state; \
+#define NEED_WORLD()              \
+	do {                      \
+		(void)state;      \
 		if (!w.sql.there) \
-			skip(); \
+			skip();   \
 	} while (0)
 
 /* --- tests --- */
@@ -703,7 +720,8 @@ static void slow_down(int delay_ms)
 {
 	char fault[200];
 
-	snprintf(fault, sizeof(fault), "{\"kind\":\"slow\",\"type\":\"bg.local.goods.stock.edit\",\"delay_ms\":%d,\"count\":-1}", delay_ms);
+	snprintf(fault, sizeof(fault), "{\"kind\":\"slow\",\"type\":\"bg.local.goods.stock.edit\",\"delay_ms\":%d,\"count\":-1}",
+	         delay_ms);
 	gateway_order(&w, "/fault", fault);
 }
 
@@ -794,7 +812,8 @@ static void a_shop_that_refuses_one_sku(void **state)
 	stock_of(1, 10, 4);
 	for (size_t i = 0; i < m.count; i++)
 		if (strcmp(m.rows[i].sku, "ART-000005") == 0) {
-			snprintf(fault, sizeof(fault), "{\"kind\":\"refuse_sku\",\"sku_id\":%" PRId64 ",\"count\":-1}", m.rows[i].sku_id);
+			snprintf(fault, sizeof(fault), "{\"kind\":\"refuse_sku\",\"sku_id\":%" PRId64 ",\"count\":-1}",
+			         m.rows[i].sku_id);
 			gateway_order(&w, "/fault", fault);
 		}
 	ended = run_to(QUICK, RUN_PARTIAL);
@@ -852,7 +871,8 @@ static void sold_at_temu_just_after_a_push(void **state)
 	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "changed"), 0);
 }
 
-/* TEMU shows the value from before the push for a while: no reason to push again, and no reason not to push the old value again. */
+/* TEMU shows the value from before the push for a while: no reason to push again, and no reason not to push the old value again.
+ */
 static void temu_shows_the_old_value_for_a_while(void **state)
 {
 	NEED_WORLD();
@@ -901,7 +921,9 @@ static void the_missing_database_names_its_statement(void **state)
 static bool seed_gateway(void)
 {
 	char data[100], log[100], number[20];
-	const char *argv[] = { "/usr/bin/python3", "ecosystem/sandbox/seed.py", "--articles", number, "--gateway-data", data, NULL };
+	const char *argv[] = {
+		"/usr/bin/python3", "ecosystem/sandbox/seed.py", "--articles", number, "--gateway-data", data, NULL
+	};
 	int status = -1;
 	pid_t pid;
 

@@ -10,8 +10,15 @@
 
 static struct shop_settings shop_of(int formula)
 {
-	return (struct shop_settings){ .formula = formula, .stock_max = 1000000, .percent = 100, .inactive = RULE_ZERO, .father = RULE_SKIP,
-		                       .bundle = RULE_STOCK, .unmanaged = RULE_SKIP, .oversell = RULE_STOCK, .fixed_quantity = 10 };
+	return (struct shop_settings){ .formula = formula,
+		                       .stock_max = 1000000,
+		                       .percent = 100,
+		                       .inactive = RULE_ZERO,
+		                       .father = RULE_SKIP,
+		                       .bundle = RULE_STOCK,
+		                       .unmanaged = RULE_SKIP,
+		                       .oversell = RULE_STOCK,
+		                       .fixed_quantity = 10 };
 }
 
 static struct quantity q(const char *text)
@@ -24,8 +31,13 @@ static struct quantity q(const char *text)
 
 static struct jtl_article plain(const char *physical, const char *available, int64_t buffer)
 {
-	return (struct jtl_article){ .match = JTL_EXACT, .article = 1, .active = true, .managed = true, .buffer = buffer,
-		                     .physical = q(physical), .available = q(available) };
+	return (struct jtl_article){ .match = JTL_EXACT,
+		                     .article = 1,
+		                     .active = true,
+		                     .managed = true,
+		                     .buffer = buffer,
+		                     .physical = q(physical),
+		                     .available = q(available) };
 }
 
 struct formula_case {
@@ -253,7 +265,9 @@ static void a_null_is_no_zero(void **state)
 
 static struct jtl_component part(const char *count, const char *available, int64_t buffer, bool managed, bool oversell)
 {
-	return (struct jtl_component){ .count = q(count), .available = q(available), .buffer = buffer, .managed = managed, .oversell = oversell };
+	return (struct jtl_component){
+		.count = q(count), .available = q(available), .buffer = buffer, .managed = managed, .oversell = oversell
+	};
 }
 
 static int64_t bundle_of(const struct jtl_component *parts, size_t count)

@@ -1,5 +1,5 @@
-/* world: a seeded SQL server, a gateway, a journal, the queue and the jobs, for tests of whole runs. The gateway is the stand-in of this
- * build, or the one that TEMU_TEST_GATEWAY=url names (then without control). For test programs only, hence static. */
+/* world: a seeded SQL server, a gateway, a journal, the queue and the jobs, for tests of whole runs. The gateway is the stand-in
+ * of this build, or the one that TEMU_TEST_GATEWAY=url names (then without control). For test programs only, hence static. */
 #ifndef TESTS_UNIT_JOBS_WORLD_H
 #define TESTS_UNIT_JOBS_WORLD_H
 
@@ -50,8 +50,10 @@ static void gateway_ask(const struct world *w, const char *method, const char *p
 
 	buf_init(&answer, 64 << 20);
 	if (fd >= 0)
-		dprintf(fd, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", method,
-		        path, strlen(body), body);
+		dprintf(fd,
+		        "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: "
+		        "%zu\r\n\r\n%s",
+		        method, path, strlen(body), body);
 	while (fd >= 0 && !answer_whole(&answer) && (got = read(fd, chunk, sizeof(chunk))) > 0)
 		buf_add(&answer, chunk, (size_t)got);
 	start = strstr(buf_text(&answer), "\r\n\r\n");
@@ -132,13 +134,15 @@ static bool world_configure(struct world *w, const char *extra, const char *shop
 	file = fopen(path, "we");
 	if (!file)
 		return false;
-	fprintf(file, "paths:\n  run: %s\n  state: %s\ndatabase:\n  server: \"%s\"\n  user: %s\n  password: \"%s\"\n  name: %s\n  jtl: %s\n"
-	              "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n%s"
-	              "shops:\n  - id: 1\n    name: Test\n    url: \"%s\"\n    app_key: %s\n    app_secret: %s\n    access_token: %s\n"
-	              "    warehouses: [2]\n%s",
-	        w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra,
-	        gateway && gateway[0] ? gateway : url, "simkey00000000000000000000000001", "simsecret0123456789abcdef0123456789ab", "simtoken-a1",
-	        shop_extra);
+	fprintf(
+	    file,
+	    "paths:\n  run: %s\n  state: %s\ndatabase:\n  server: \"%s\"\n  user: %s\n  password: \"%s\"\n  name: %s\n  jtl: %s\n"
+	    "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n%s"
+	    "shops:\n  - id: 1\n    name: Test\n    url: \"%s\"\n    app_key: %s\n    app_secret: %s\n    access_token: %s\n"
+	    "    warehouses: [2]\n%s",
+	    w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra,
+	    gateway && gateway[0] ? gateway : url, "simkey00000000000000000000000001", "simsecret0123456789abcdef0123456789ab",
+	    "simtoken-a1", shop_extra);
 	fclose(file);
 	return settings_load(path, &w->settings, &w->err) == 0;
 }
@@ -161,9 +165,10 @@ static bool world_start_engine(struct world *w)
 	return w->pool != NULL;
 }
 
-/* extra: more lines of the configuration ("temu:\n  attempts: 1\n"), shop_extra: of the shop ("    formula: jtl\n"). 0; sql.there tells
- * whether there is a server. */
-WORLD_UNUSED static int world_start(struct world *w, int articles, const char *own_collation, const char *extra, const char *shop_extra)
+/* extra: more lines of the configuration ("temu:\n  attempts: 1\n"), shop_extra: of the shop ("    formula: jtl\n"). 0; sql.there
+ * tells whether there is a server. */
+WORLD_UNUSED static int world_start(struct world *w, int articles, const char *own_collation, const char *extra,
+                                    const char *shop_extra)
 {
 	char data[100];
 
@@ -177,7 +182,8 @@ WORLD_UNUSED static int world_start(struct world *w, int articles, const char *o
 	snprintf(data, sizeof(data), "%s/gateway.json", w->sql.folder);
 	snprintf(w->state, sizeof(w->state), "%s/state", w->sql.folder);
 	if (mkdir(w->state, 0700) != 0 || !sql_world_seed(&w->sql, articles, own_collation, data) || !world_start_gateway(w) ||
-	    !world_configure(w, extra, shop_extra) || schema_migrate(&w->settings, false, &w->err) != 0 || !world_start_engine(w)) {
+	    !world_configure(w, extra, shop_extra) || schema_migrate(&w->settings, false, &w->err) != 0 ||
+	    !world_start_engine(w)) {
 		fprintf(stderr, "world: %s %s\n", w->err.code, w->err.text);
 		return -1;
 	}
@@ -187,8 +193,9 @@ WORLD_UNUSED static int world_start(struct world *w, int articles, const char *o
 
 WORLD_UNUSED static void world_stop(struct world *w)
 {
-	static const char *const files[] = { "state/journal.db", "state/journal.db-wal", "state/journal.db-shm", "state/journal.db.lock",
-		                             "state/freetds.conf", "gateway.json", "gateway.ports", "gateway.log", "temu.yaml" };
+	static const char *const files[] = { "state/journal.db",      "state/journal.db-wal", "state/journal.db-shm",
+		                             "state/journal.db.lock", "state/freetds.conf",   "gateway.json",
+		                             "gateway.ports",         "gateway.log",          "temu.yaml" };
 	char path[200];
 
 	db_close(w->db);
