@@ -205,6 +205,9 @@ const char *tr_arithmetic(struct tr *tr, const char *op_text, const char *a, con
 		return "NULL";
 	}
 	enum xtype_family family = xtype_family(type->type);
+	if (!a_type->null && !b_type->null && family == FAMILY_CHAR &&
+	    (xtype_family(a_type->type) == FAMILY_BINARY || xtype_family(b_type->type) == FAMILY_BINARY))
+		return refuse(tr, op, a_type, b_type, line);
 	if (family == FAMILY_CHAR || (family == FAMILY_BINARY && type->type != SQL_ROWVERSION))
 		return op == '+' ? concatenate(tr, a, a_type, b, b_type, type, line)
 		       : a_type->type == b_type->type || a_type->null || b_type->null ? refuse_one(tr, op, type, line)
