@@ -334,6 +334,7 @@ static enum flow run_trigger(struct session *s, const char *text, const char *na
 	struct stmt *stmt = NULL;
 	int database = catalog_current(s->catalog)->id;
 	int64_t rowcount = s->rowcount;
+	bool nocount = s->options.nocount, xact_abort = s->options.xact_abort;
 	exec_frame_init(s, &frame);
 	frame.procedure = name;
 	frame.trigger = true;
@@ -359,6 +360,8 @@ static enum flow run_trigger(struct session *s, const char *text, const char *na
 	for (int i = 0; i < 2; i++)
 		catalog_remove_temporary(s->catalog, rows[i]);
 	s->trigger_depth--;
+	s->options.nocount = nocount;
+	s->options.xact_abort = xact_abort;
 	catalog_switch(s->catalog, database);
 	exec_frame_release(s, &frame);
 	s->rowcount = rowcount;

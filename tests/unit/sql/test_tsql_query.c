@@ -152,12 +152,23 @@ static void test_key_list(void **state)
 	assert_true((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 5000);
 }
 
+/* What a trigger SETs ends with it. */
+static void test_trigger_options(void **state)
+{
+	struct session *s = session_of(state);
+
+	expect_sql(s, "CREATE TRIGGER tr ON t AFTER INSERT AS SET NOCOUNT ON", "");
+	expect_counts(s, "INSERT INTO t VALUES (9, N'nine', 9)", "(1)\n");
+	expect_counts(s, "UPDATE t SET g = 1 WHERE id = 9", "(1)\n");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_duplicates), TEST(test_apply), TEST(test_sets), TEST(test_refused), TEST(test_two_databases), TEST(test_key_list),
+		TEST(test_trigger_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
