@@ -22,8 +22,9 @@ static const char sql_probe[] =
 static const char sql_physical[] = "SELECT kArtikel, kWarenlager, fBestand FROM %s.dbo.vLagerbestandProLager WHERE 1 = 0\n";
 static const char sql_locked[] =
     "SELECT kArtikel, kWarenlager, fAvaibleQuantity FROM %s.dbo.vLagerbestandAvaibleProLager WHERE 1 = 0\n";
-static const char sql_available[] = "SELECT kArtikel, fVerfuegbar FROM %s.dbo.tlagerbestand WHERE 1 = 0\n"
-				    "SELECT kStueckliste, kArtikel, fAnzahl FROM %s.dbo.tStueckliste WHERE 1 = 0\n";
+static const char sql_bundles[] = "SELECT kArtikel, fVerfuegbar FROM %s.dbo.tlagerbestand WHERE 1 = 0\n"
+				  "SELECT kStueckliste, kArtikel, fAnzahl FROM %s.dbo.tStueckliste WHERE 1 = 0\n"
+				  "SELECT kArtikel, kWarenlager FROM %s.dbo.tlagerbestandProLagerLagerartikel WHERE 1 = 0\n";
 /* Not by OBJECT_ID: some engines look up objects in the current database only. */
 static const char sql_collation[] =
     "SELECT c.collation_name FROM %s.sys.columns c JOIN %s.sys.objects o ON o.object_id = c.object_id\n"
@@ -157,10 +158,9 @@ static int probe_objects(struct db *db, const char *database, const char *quoted
 		dbjson_int64(&rows, "w", p->warehouses[i]);
 	}
 	add_sql(&sql, sql_probe, quoted);
+	add_sql(&sql, sql_bundles, quoted);
 	if (source == JTL_PHYSICAL)
 		add_sql(&sql, sql_physical, quoted);
-	else
-		add_sql(&sql, sql_available, quoted);
 	if (source == JTL_BOTH)
 		add_sql(&sql, sql_locked, quoted);
 	params[1] = db_param_text("@database", database);

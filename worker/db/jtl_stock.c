@@ -31,7 +31,7 @@ enum column {
 /* The stock part comes from the same articles as the outer one (i), so that an article always has its row there, with or without
  * stock. A pair that comes twice gives the smaller value, a NULL counts as nothing; both are counted. */
 static const char sql_head[] = "SELECT k.n, a.kArtikel, a.cArtNr, a.cAktiv, a.nDelete, a.nIstVater, a.cLagerAktiv, "
-                               "a.cLagerKleinerNull, a.kStueckliste, a.nPuffer,\n"
+			       "a.cLagerKleinerNull, a.kStueckliste, a.nPuffer,\n"
 			       "  s.kArtikel, s.stock, s.doubled, s.empty_rows, ";
 static const char sql_keys[] = "FROM OPENJSON(@j) WITH (n int '$.n', s nvarchar(400) '$.s') k\n"
 			       "LEFT JOIN ";
@@ -57,6 +57,12 @@ static void add_key_match(struct buf *sql, const char *article, const char *key,
 	buf_addf(sql, "%s.cArtNr = %s.s COLLATE %s AND %s.s <> N''", article, key, collation, key);
 }
 
+static void add_warehouses(struct buf *sql, const struct jtl_lookup *lookup)
+{
+	for (size_t i = 0; i < lookup->warehouse_count; i++)
+		buf_addf(sql, "%s%" PRId64, i ? ", " : "", lookup->warehouses[i]);
+}
+
 static void add_warehouse_stock(struct buf *sql, const struct jtl_lookup *lookup, const char *jtl)
 {
 	bool locked = lookup->source == JTL_BOTH;
@@ -67,8 +73,7 @@ static void add_warehouse_stock(struct buf *sql, const struct jtl_lookup *lookup
 	         jtl);
 	add_key_match(sql, "x", "q", lookup->collation);
 	buf_addf(sql, ") i\n    LEFT JOIN %s.dbo.%s v ON v.kArtikel = i.kArtikel AND v.kWarenlager IN (", jtl, view);
-	for (size_t i = 0; i < lookup->warehouse_count; i++)
-		buf_addf(sql, "%s%" PRId64, i ? ", " : "", lookup->warehouses[i]);
+	add_warehouses(sql, lookup);
 	buf_addf(sql, ")\n%s", sql_stock_close);
 }
 
@@ -223,7 +228,9 @@ out:
 /* --- components --- */
 
 static const char sql_components[] =
-    "SELECT l.kStueckliste, l.fAnzahl, c.cLagerAktiv, c.cLagerKleinerNull, c.nPuffer, t.kArtikel, t.fVerfuegbar\n"
+    "SELECT l.kStueckliste, l.fAnzahl, c.cLagerAktiv, c.cLagerKleinerNull, c.nPuffer, t.fVerfuegbar,\n"
+    "  (SELECT COUNT(*) FROM %s.dbo.tlagerbestandProLagerLagerartikel b WHERE b.kArtikel = l.kArtikel AND b.kWarenlager IN "
+    "(%s))\n"
     "FROM OPENJSON(@j) WITH (b int '$.b') k\n"
     "JOIN %s.dbo.tStueckliste l ON l.kStueckliste = k.b\n"
     "JOIN %s.dbo.tArtikel c ON c.kArtikel = l.kArtikel\n"
@@ -238,19 +245,21 @@ static int take_component(void *arg, const struct db_row *row, struct err *err)
 {
 	struct component_reading *r = arg;
 	struct jtl_component c = { .bundle = 0 };
+	int64_t rows;
 
 	if (db_row_int64(row, 0, &c.bundle, err) != 0 || take_quantity(row, 1, &c.count, err) != 0 ||
-	    take_number(row, 4, &c.buffer, err) != 0 || take_quantity(row, 6, &c.available, err) != 0)
+	    take_number(row, 4, &c.buffer, err) != 0 || take_quantity(row, 5, &c.available, err) != 0 ||
+	    db_row_int64(row, 6, &rows, err) != 0)
 		return -1;
 	if (c.count.units <= 0)
 		return err_set(err, ERR_PERM, "SQL_ROW", "bundle %" PRId64 " has a component without a quantity", c.bundle);
 	c.managed = yes(row, 2);
 	c.oversell = yes(row, 3);
-	c.missing = db_row_null(row, 5);
+	c.missing = rows == 0;
 	return r->each(r->arg, &c, err);
 }
 
-int jtl_components_read(struct db *db, const char *database, const int64_t *bundles, size_t count,
+int jtl_components_read(struct db *db, const struct jtl_lookup *lookup, const int64_t *bundles, size_t count,
                         int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg,
                         struct err *err)
 {
@@ -258,27 +267,32 @@ int jtl_components_read(struct db *db, const char *database, const int64_t *bund
 	struct db_param param;
 	struct db_statement read = { .label = "JTL bundles", .params = &param, .count = 1, .row = take_component, .arg = &r };
 	struct dbjson rows;
-	struct buf sql, jtl;
+	struct buf sql, jtl, warehouses;
+	const char *name;
 	int rc = -1;
 
 	if (count == 0)
 		return 0;
 	buf_init(&sql, 1 << 16);
 	buf_init(&jtl, 1024);
+	buf_init(&warehouses, 1 << 14);
 	dbjson_init(&rows, JSON_MAX);
 	for (size_t i = 0; i < count; i++) {
 		dbjson_row(&rows);
 		dbjson_int64(&rows, "b", bundles[i]);
 	}
-	if (db_quote_name(&jtl, database, err) != 0 || dbjson_end(&rows, "@j", &param, err) != 0)
+	add_warehouses(&warehouses, lookup);
+	if (db_quote_name(&jtl, lookup->database, err) != 0 || dbjson_end(&rows, "@j", &param, err) != 0)
 		goto out;
-	buf_addf(&sql, sql_components, buf_text(&jtl), buf_text(&jtl), buf_text(&jtl));
+	name = buf_text(&jtl);
+	buf_addf(&sql, sql_components, name, buf_text(&warehouses), name, name, name);
 	read.sql = buf_text(&sql);
 	if (buf_check(&sql, "bundle statement", err) != 0 || db_query(db, &read, NULL, err) != 0)
 		goto out;
 	rc = 0;
 out:
 	dbjson_release(&rows);
+	buf_release(&warehouses);
 	buf_release(&jtl);
 	buf_release(&sql);
 	return rc;

@@ -75,17 +75,19 @@ struct jtl_lookup {
 int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count,
                    struct jtl_article *out, struct err *err) MUSTCHECK;
 
-/* Components of bundles, for what the database does not hold: a bundle's availability. */
+/* Components of bundles: their availability, which the database does not hold for the bundle, and whether JTL's per-warehouse
+ * figure of the bundle can be trusted. */
 struct jtl_component {
 	int64_t bundle;        /* kStueckliste */
 	struct quantity count; /* per bundle, above 0 */
 	bool managed, oversell;
 	int64_t buffer;
 	struct quantity available; /* fVerfuegbar, 0 without a row */
-	bool missing;              /* no row in tlagerbestand */
+	bool missing; /* has no row in any of the warehouses: the views leave it out, so the bundle is overstated there */
 };
-/* each is called for every direct component of the given lists, in no order. One statement. */
-int jtl_components_read(struct db *db, const char *database, const int64_t *bundles, size_t count,
+/* each is called for every direct component of the given lists, in no order. One statement. Not lookup.source, nor collation, are
+ * used. */
+int jtl_components_read(struct db *db, const struct jtl_lookup *lookup, const int64_t *bundles, size_t count,
                         int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg,
                         struct err *err) MUSTCHECK;
 

@@ -322,6 +322,8 @@ static int mark_decided(struct push *p, struct err *err)
 	if (rc == 0) {
 		for (size_t i = 0; i < p->decided_count; i++)
 			p->phases[p->decided[i]] = MARKED;
+		log_info("%" PRId64 " of %zu pushed, %" PRId64 " refused, %" PRId64 " unknown", p->sync->figures.pushed, p->count,
+		         p->sync->figures.refused, p->sync->figures.unknown);
 		p->decided_count = 0;
 	}
 	free(r.ledger);

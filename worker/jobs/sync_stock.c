@@ -76,11 +76,11 @@ static int take_component(void *arg, const struct jtl_component *component, stru
 static int components_work(struct db *db, void *arg, struct err *err)
 {
 	struct chunk *c = arg;
+	struct jtl_lookup lookup = lookup_of(c->sync);
 
 	for (size_t i = 0; i < c->bundle_count; i++)
 		c->bundles[i].facts = (struct bundle_facts){ .missing = 0 };
-	return jtl_components_read(db, c->sync->env->settings->jtl_database, c->bundle_ids, c->bundle_count, take_component, c,
-	                           err);
+	return jtl_components_read(db, &lookup, c->bundle_ids, c->bundle_count, take_component, c, err);
 }
 
 static int read_bundles(struct chunk *c, struct err *err)
@@ -88,8 +88,6 @@ static int read_bundles(struct chunk *c, struct err *err)
 	size_t found = 0;
 
 	c->bundle_count = 0;
-	if (wanted_source(c->sync->shop->formula) == JTL_PHYSICAL)
-		return 0;
 	for (size_t i = 0; i < c->count; i++)
 		if (c->articles[i].match != JTL_NONE && c->articles[i].bundle != 0)
 			c->bundles[found++].bundle = c->articles[i].bundle;
@@ -125,8 +123,10 @@ static int judge_listing(struct chunk *c, struct listing *item, const struct jtl
 	if (article->match != JTL_NONE && article->bundle != 0)
 		bundle = find_bundle(c, article->bundle);
 	if (bundle && bundle->facts.missing > 0 && c->sync->figures.missing_components++ < LINES_MAX)
-		log_warning("SKU \"%s\": %" PRId64 " components of the bundle have no stock row in JTL; they count 0", item->sku,
-		            bundle->facts.missing);
+		log_warning("SKU \"%s\": %" PRId64
+		            " components of the bundle have no stock row in the warehouses, so JTL's stock of the "
+		            "bundle leaves them out",
+		            item->sku, bundle->facts.missing);
 	item->wanted = wanted_compute(c->sync->shop, article, bundle ? &bundle->facts : NULL, 0);
 	if (article->match == JTL_NONE)
 		return 0;
@@ -307,6 +307,8 @@ static int judge_all(struct sync *sync, struct err *err)
 		if (item->wanted.decision == WANTED_SKIP)
 			f->skipped++;
 	}
+	if (f->unmapped > 0)
+		log_warning("%" PRId64 " SKUs have no article in JTL and are left alone; the run's items list them", f->unmapped);
 	if (!sync->full)
 		f->seen = active;
 	run_count(sync->run, RUN_SEEN, active);

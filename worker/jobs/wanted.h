@@ -20,7 +20,7 @@ struct bundle_facts {
 	bool strict_seen;            /* a managed component that may not be oversold */
 	bool managed_seen;           /* a managed component */
 	struct quantity strict, all; /* whole bundles */
-	int64_t missing;             /* components without a stock row; they count 0 */
+	int64_t missing;             /* managed components without a stock row in the warehouses */
 };
 void bundle_add(struct bundle_facts *bundle, const struct jtl_component *component);
 /* Managed components that may not be oversold decide; if there is none of that kind, the managed ones; if there is none either,
@@ -50,8 +50,8 @@ struct wanted {
  * below 0; percent; below stock_min 0; stock_max.
  *
  * Formulas: reference = fBestand of the warehouses; jtl = fVerfuegbar; capped = the smaller of (fBestand - fVerfuegbarGesperrt)
- * of the warehouses and fVerfuegbar. bundle: NULL unless the article is a bundle and the formula is jtl or capped; it then stands
- * for fVerfuegbar. article NULL or match NONE: unmapped. */
+ * of the warehouses and fVerfuegbar. bundle: NULL unless the article is a bundle; it then stands for
+ * fVerfuegbar. article NULL or match NONE: unmapped. */
 struct wanted wanted_compute(const struct shop_settings *shop, const struct jtl_article *article,
                              const struct bundle_facts *bundle, int64_t sold);
 

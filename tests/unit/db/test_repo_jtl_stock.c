@@ -298,16 +298,18 @@ static int take_part(void *arg, const struct jtl_component *component, struct er
 static void components(void **state)
 {
 	static const int64_t bundles[] = { 1, 2, 3, 99 };
+	struct jtl_lookup lookup = { world.jtl, "", JTL_BOTH, warehouse_two, 1 };
 	struct parts parts = { 0 };
 	struct err err = ERR_INIT;
 
 	(void)state;
 	if (!world.there)
 		skip();
-	if (jtl_components_read(db, world.jtl, bundles, 4, take_part, &parts, &err) != 0)
+	if (jtl_components_read(db, &lookup, bundles, 4, take_part, &parts, &err) != 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(parts.rows, 6);
 	assert_int_equal(parts.unmanaged, 1);
+	assert_int_equal(parts.missing, 2);
 }
 
 static int setup(void **state)

@@ -302,6 +302,7 @@ static void a_full_run_brings_every_case_into_step(void **state)
 	assert_int_equal(figure(&ended, "unmapped"), 3);
 	assert_int_equal(figure(&ended, "skipped"), 3);
 	assert_true(figure(&ended, "near_misses") >= 2);
+	assert_int_equal(figure(&ended, "missing_components"), 1);
 	assert_int_equal(items(&ended, ITEM_PUSHED, NULL).count, figure(&ended, "pushed"));
 	assert_int_equal(items(&ended, ITEM_UNMAPPED, NULL).count, 3);
 	assert_string_equal(items(&ended, ITEM_UNMAPPED, "").reason, "no_sku");

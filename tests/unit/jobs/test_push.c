@@ -222,12 +222,12 @@ int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct 
 	return trip(CALL_READ, true, err);
 }
 
-int jtl_components_read(struct db *db, const char *database, const int64_t *bundles, size_t count,
+int jtl_components_read(struct db *db, const struct jtl_lookup *lookup, const int64_t *bundles, size_t count,
                         int (*each)(void *arg, const struct jtl_component *component, struct err *err), void *arg,
                         struct err *err)
 {
 	(void)db;
-	(void)database;
+	(void)lookup;
 	(void)bundles;
 	(void)count;
 	(void)each;
