@@ -20,7 +20,7 @@ class FullSync(StackCase):
         self.assertEqual(run["state"], "success", run)
         self.assertEqual(run["result"]["pushed"], 0)
         after = self.stack.gateway_control("GET", "/stats")
-        edits = lambda stats: [call["calls"] for call in stats["methods"] if call["type"] == "bg.local.goods.stock.edit"]
+        edits = lambda stats: [call["calls"] for call in stats["counts"] if call["type"] == "bg.local.goods.stock.edit"]
         self.assertEqual(edits(before), edits(after))
 
     def test_03_zero_is_pushed_and_first(self):
