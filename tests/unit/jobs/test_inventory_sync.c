@@ -568,7 +568,7 @@ static void too_many_zeros_stop_before_the_first_push(void **state)
 /* Every stock call takes a moment, so that there is a middle. */
 static void slow_down(void)
 {
-	gateway_order(&w, "/fault", "{\"kind\":\"slow\",\"type\":\"bg.local.goods.stock.edit\",\"delay_ms\":60,\"count\":-1}");
+	gateway_order(&w, "/fault", "{\"kind\":\"slow\",\"type\":\"bg.local.goods.stock.edit\",\"delay_ms\":120,\"count\":-1}");
 }
 
 static void await_edits(int64_t more_than)

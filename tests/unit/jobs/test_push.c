@@ -743,7 +743,7 @@ static void a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown(void **stat
 	NEED_WORLD();
 	before = edits();
 	stock_of(1, ARTICLES, 5);
-	slow_down(40);
+	slow_down(120);
 	assert_true(world_submit(&w, QUICK, id));
 	await_edits(before);
 	assert_true(world_gate(&w, GATE_OFF));
@@ -772,7 +772,7 @@ static void a_cancel_in_mid_push_leaves_nothing_unknown(void **state)
 	NEED_WORLD();
 	before = edits();
 	stock_of(1, ARTICLES, 6);
-	slow_down(40);
+	slow_down(120);
 	assert_true(world_submit(&w, QUICK, id));
 	await_edits(before);
 	assert_int_equal(queue_cancel(w.queue, id, &answer, &w.err), 0);
