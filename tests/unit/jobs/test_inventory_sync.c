@@ -7,6 +7,12 @@
 #include <cmocka.h>
 #include "tests/unit/jobs/world.h"
 
+/* The gateway's address is added. */
+#define SECOND_SHOP                                                                              \
+	"  - id: 2\n    name: Two\n    app_key: simkey00000000000000000000000001\n"              \
+	"    app_secret: simsecret0123456789abcdef0123456789ab\n    access_token: simtoken-a1\n" \
+	"    warehouses: [2]\n    url: "
+
 static struct world w;
 
 #define NEED_WORLD()              \
@@ -755,12 +761,42 @@ static void a_listing_that_vanishes_is_left_alone(void **state)
 	assert_int_equal(success(QUICK, "changed"), 0);
 }
 
+/* The same articles and, here, the same account: what one shop knows is nothing to the other. */
+static void a_second_shop_is_configuration(void **state)
+{
+	char first[RUN_ID_MAX], second[RUN_ID_MAX];
+	struct ended one, two;
+	int64_t active;
+
+	NEED_WORLD();
+	active = own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE shop = 1 AND active = 1");
+	assert_int_equal(journal_gate_set(w.journal, 2, GATE_STOCK, "test", "test", NULL, &w.err), 0);
+	assert_true(world_submit_shop(&w, 2, QUICK, second));
+	assert_true(world_await(&w, second, &two));
+	assert_string_equal(two.record.error_code, "QUICK_NEEDS_FULL");
+	ended_release(&two);
+	assert_true(world_submit_shop(&w, 1, FULL, first));
+	assert_true(world_submit_shop(&w, 2, FULL, second));
+	assert_true(world_await(&w, first, &one));
+	assert_true(world_await(&w, second, &two));
+	assert_int_equal(one.record.state, RUN_SUCCESS);
+	assert_int_equal(two.record.state, RUN_SUCCESS);
+	assert_int_equal(figure(&one, "changed"), 0);
+	assert_int_equal(figure(&two, "changed"), 0);
+	assert_int_equal(figure(&two, "new"), active);
+	ended_release(&one);
+	ended_release(&two);
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE shop = 2 AND active = 1"), active);
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_products WHERE shop = 2"), active);
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_inventory i JOIN dbo.temu_products p ON p.id = i.product_id "
+	                     "WHERE i.shop <> p.shop"),
+	                 0);
+}
+
 static int setup(void **state)
 {
 	(void)state;
-	if (world_start(&w, 150, "SQL_Latin1_General_CP1_CI_AS", "temu:\n  rate: 1000\n", "") != 0)
-		return -1;
-	return 0;
+	return world_start(&w, 150, "SQL_Latin1_General_CP1_CI_AS", "temu:\n  rate: 1000\n", SECOND_SHOP);
 }
 
 static int teardown(void **state)
@@ -800,6 +836,7 @@ int main(void)
 		TEST(a_stock_read_that_fails_for_good_pushes_nothing),
 		TEST(the_marks_cannot_be_written),
 		TEST(a_listing_that_vanishes_is_left_alone),
+		TEST(a_second_shop_is_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -143,6 +143,8 @@ static bool world_configure(struct world *w, const char *extra, const char *shop
 	    w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra,
 	    gateway && gateway[0] ? gateway : url, "simkey00000000000000000000000001", "simsecret0123456789abcdef0123456789ab",
 	    "simtoken-a1", shop_extra);
+	if (strstr(shop_extra, "url: "))
+		fprintf(file, "\"%s\"\n", gateway && gateway[0] ? gateway : url);
 	fclose(file);
 	return settings_load(path, &w->settings, &w->err) == 0;
 }
@@ -165,8 +167,8 @@ static bool world_start_engine(struct world *w)
 	return w->pool != NULL;
 }
 
-/* extra: more lines of the configuration ("temu:\n  attempts: 1\n"), shop_extra: of the shop ("    formula: jtl\n"). 0; sql.there
- * tells whether there is a server. */
+/* extra: more lines of the configuration ("temu:\n  attempts: 1\n"), shop_extra: of the shop ("    formula: jtl\n"); a second
+ * shop in it ends in "url: ". 0; sql.there tells whether there is a server. */
 WORLD_UNUSED static int world_start(struct world *w, int articles, const char *own_collation, const char *extra,
                                     const char *shop_extra)
 {
@@ -222,11 +224,11 @@ WORLD_UNUSED static bool world_gate(struct world *w, enum gate gate)
 	return journal_gate_set(w->journal, 1, gate, "test", "test", NULL, &w->err) == 0;
 }
 
-/* Queues a run; its id into id[RUN_ID_MAX]. */
-WORLD_UNUSED static bool world_submit(struct world *w, const char *params, char *id)
+/* Queues a run of a shop; its id into id[RUN_ID_MAX]. */
+WORLD_UNUSED static bool world_submit_shop(struct world *w, int64_t shop, const char *params, char *id)
 {
 	struct json *json = json_parse(params, strlen(params), &w->err);
-	struct queue_request request = { .job = "temu_inventory_sync", .shop = 1, .params = json };
+	struct queue_request request = { .job = "temu_inventory_sync", .shop = shop, .params = json };
 	struct queue_answer answer;
 	int rc = json ? queue_submit(w->queue, &request, &answer, &w->err) : -1;
 
@@ -236,6 +238,11 @@ WORLD_UNUSED static bool world_submit(struct world *w, const char *params, char 
 	else
 		fprintf(stderr, "submit: %s %s\n", w->err.code, w->err.text);
 	return rc == 0;
+}
+
+WORLD_UNUSED static bool world_submit(struct world *w, const char *params, char *id)
+{
+	return world_submit_shop(w, 1, params, id);
 }
 
 /* A run as it ended: the caller frees with ended_release. */
