@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,6 +50,7 @@ WORLD_UNUSED static pid_t world_spawn(const char *const argv[], const char *log)
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM); /* nothing is left running when the test is killed */
 		if (!freopen(log, "ae", stdout) || dup2(fileno(stdout), STDERR_FILENO) < 0)
 			_exit(126);
 		execv(argv[0], (char *const *)(uintptr_t)argv);
