@@ -1,6 +1,6 @@
 /* sql_world: a seeded T-SQL server for tests: the stand-in of this build, started in a folder of its own, or the one that
- * TEMU_TEST_TDS= host:port names (with TEMU_TEST_TDS_USER, _PASSWORD, and _OWN, _JTL for the databases). For test programs only,
- * hence static. */
+ * TEMU_TEST_TDS=host:port names (with TEMU_TEST_TDS_USER and _PASSWORD): there, databases of this process's own names are made
+ * and dropped again. For test programs only, hence static. */
 #ifndef TESTS_UNIT_DB_SQL_WORLD_H
 #define TESTS_UNIT_DB_SQL_WORLD_H
 
@@ -183,8 +183,12 @@ WORLD_UNUSED static int sql_world_start(struct sql_world *w, int articles, const
 	w->external = given && given[0];
 	world_setting("TEMU_TEST_TDS_USER", "sa", w->user, sizeof(w->user));
 	world_setting("TEMU_TEST_TDS_PASSWORD", "Test-42-password", w->password, sizeof(w->password));
-	world_setting("TEMU_TEST_TDS_OWN", w->external ? "temu_test_own" : "toci", w->own, sizeof(w->own));
-	world_setting("TEMU_TEST_TDS_JTL", w->external ? "temu_test_jtl" : "eazybusiness", w->jtl, sizeof(w->jtl));
+	snprintf(w->own, sizeof(w->own), "toci");
+	snprintf(w->jtl, sizeof(w->jtl), "eazybusiness");
+	if (w->external) {
+		snprintf(w->own, sizeof(w->own), "temu_test_own_%d", (int)getpid());
+		snprintf(w->jtl, sizeof(w->jtl), "temu_test_jtl_%d", (int)getpid());
+	}
 	world_program("sandbox-sql", program, sizeof(program));
 	if (!w->external && !program[0]) {
 		fprintf(stderr, "skip: no T-SQL engine (TEMU_TEST_TDS is not set, this build has no sandbox-sql)\n");
@@ -209,12 +213,50 @@ WORLD_UNUSED static int sql_world_start(struct sql_world *w, int articles, const
 	return db_setup(&w->config, &(struct err)ERR_INIT);
 }
 
+/* A connection of the test's own; NULL after a message. */
+WORLD_UNUSED static struct db *sql_world_open(const struct sql_world *w, const char *database)
+{
+	struct db_config config = w->config;
+	struct err err = ERR_INIT;
+	struct db *db;
+
+	config.database = database;
+	db = db_open(&config, &err);
+	if (!db)
+		fprintf(stderr, "%s: %s\n", err.code, err.text);
+	return db;
+}
+
+WORLD_UNUSED static bool world_run_sql(struct db *db, const char *sql)
+{
+	struct err err = ERR_INIT;
+
+	if (db_execute(db, "test", sql, NULL, &err) == 0)
+		return true;
+	fprintf(stderr, "%s\n  %s: %s\n", sql, err.code, err.text);
+	return false;
+}
+
+/* Databases of this process's own names, made by it on somebody else's server. */
+static void sql_world_drop(const struct sql_world *w)
+{
+	struct db *master = sql_world_open(w, "master");
+	char sql[200];
+
+	snprintf(sql, sizeof(sql), "DROP DATABASE [%s]\nDROP DATABASE [%s]", w->own, w->jtl);
+	if (master)
+		world_run_sql(master, sql);
+	db_close(master);
+}
+
 WORLD_UNUSED static void sql_world_stop(struct sql_world *w)
 {
 	static const char *const files[] = { "db.sqlite",   "db.sqlite-wal",   "db.sqlite-shm", "sql.port",
 		                             "sql.control", "sandbox-sql.log", "seed.log",      "freetds.conf" };
 	char path[200];
 
+	if (w->there && w->external)
+		sql_world_drop(w);
 	world_end(&w->server);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", w->folder, files[i]);
@@ -252,20 +294,6 @@ WORLD_UNUSED static bool sql_world_order(const struct sql_world *w, const char *
 	return ok;
 }
 
-/* A connection of the test's own; NULL after a message. */
-WORLD_UNUSED static struct db *sql_world_open(const struct sql_world *w, const char *database)
-{
-	struct db_config config = w->config;
-	struct err err = ERR_INIT;
-	struct db *db;
-
-	config.database = database;
-	db = db_open(&config, &err);
-	if (!db)
-		fprintf(stderr, "%s: %s\n", err.code, err.text);
-	return db;
-}
-
 /* The one number of a query; -1 after a message. */
 WORLD_UNUSED static int64_t world_number(struct db *db, const char *sql)
 {
@@ -275,16 +303,6 @@ WORLD_UNUSED static int64_t world_number(struct db *db, const char *sql)
 	if (db_query_int64(db, &(struct db_statement){ .sql = sql }, &value, &err) != 0)
 		fprintf(stderr, "%s\n  %s: %s\n", sql, err.code, err.text);
 	return value;
-}
-
-WORLD_UNUSED static bool world_run_sql(struct db *db, const char *sql)
-{
-	struct err err = ERR_INIT;
-
-	if (db_execute(db, "test", sql, NULL, &err) == 0)
-		return true;
-	fprintf(stderr, "%s\n  %s: %s\n", sql, err.code, err.text);
-	return false;
 }
 
 #endif

@@ -175,13 +175,12 @@ static void sql_fault(const char *line)
 static int heal(void **state)
 {
 	(void)state;
-	if (!w.sql.there || w.sql.external)
+	if (!w.sql.there)
 		return 0;
 	gateway_order(&w, "/clear", "{}");
-	sql_fault("clear");
-	if (!world_gate(&w, GATE_STOCK))
-		return -1;
-	return 0;
+	if (!w.sql.external)
+		sql_fault("clear");
+	return world_gate(&w, GATE_STOCK) ? 0 : -1;
 }
 
 /* --- parameters and order --- */

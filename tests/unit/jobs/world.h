@@ -1,5 +1,5 @@
-/* world: a seeded SQL server, a gateway, a journal, the queue and the jobs, for tests of whole runs. The gateway is the stand-in
- * of this build, or the one that TEMU_TEST_GATEWAY=url names (then without control). For test programs only, hence static. */
+/* world: a seeded SQL server, a gateway, a journal, the queue and the jobs, for tests of whole runs. The gateway is always the
+ * stand-in of this build, since these tests need its control port. For test programs only, hence static. */
 #ifndef TESTS_UNIT_JOBS_WORLD_H
 #define TESTS_UNIT_JOBS_WORLD_H
 
@@ -125,7 +125,6 @@ static bool world_start_gateway(struct world *w)
 
 static bool world_configure(struct world *w, const char *extra, const char *shop_extra)
 {
-	const char *gateway = getenv("TEMU_TEST_GATEWAY");
 	char path[100], url[200];
 	FILE *file;
 
@@ -140,11 +139,10 @@ static bool world_configure(struct world *w, const char *extra, const char *shop
 	    "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n%s"
 	    "shops:\n  - id: 1\n    name: Test\n    url: \"%s\"\n    app_key: %s\n    app_secret: %s\n    access_token: %s\n"
 	    "    warehouses: [2]\n%s",
-	    w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra,
-	    gateway && gateway[0] ? gateway : url, "simkey00000000000000000000000001", "simsecret0123456789abcdef0123456789ab",
-	    "simtoken-a1", shop_extra);
+	    w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra, url,
+	    "simkey00000000000000000000000001", "simsecret0123456789abcdef0123456789ab", "simtoken-a1", shop_extra);
 	if (strstr(shop_extra, "url: "))
-		fprintf(file, "\"%s\"\n", gateway && gateway[0] ? gateway : url);
+		fprintf(file, "\"%s\"\n", url);
 	fclose(file);
 	return settings_load(path, &w->settings, &w->err) == 0;
 }
