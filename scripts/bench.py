@@ -61,7 +61,7 @@ def change_some(stack, articles):
 
 
 def row(title, runs, stack, full):
-    durations = [run["duration_ms"] for run, _ in runs]
+    durations = [run["duration_seconds"] * 1000 for run, _ in runs]
     run, statements = runs[-1]
     print("| %s | %d | %d | %d | %d | %d / %d | %d |" % (
         title, min(durations), statistics.median(durations), max(durations), run["result"]["pushed"], run["result"]["requests"],

@@ -74,7 +74,7 @@ def print_table(run):
     for title, key in TABLE:
         if key in result:
             print("  %-16s %10s" % (title, result[key]))
-    print("  %-16s %8.2f s" % ("duration", (run.get("duration_ms") or 0) / 1000))
+    print("  %-16s %8.2f s" % ("duration", run.get("duration_seconds") or 0))
     if run.get("error"):
         print("  error: %s" % json.dumps(run["error"], ensure_ascii=False))
     print(flush=True)

@@ -153,6 +153,7 @@ class Faults(StackCase):
 
     def test_two_triggers_at_once_are_one_run(self):
         wanted = self.change_stock()
+        self.stack.sql_control_line("delay 300 match=temu_products")
         answers = []
         threads = [threading.Thread(target=lambda: answers.append(self.stack.execute("full"))) for _ in range(4)]
         for thread in threads:
@@ -186,7 +187,8 @@ class Faults(StackCase):
         self.assertEqual([sku_id for sku_id in now if now[sku_id]["edits"] > self.edits[sku_id] and sku_id not in wanted], [])
 
     def test_api_killed_with_a_live_client(self):
-        self.change_stock()
+        self.change_stock(40)
+        self.stack.gateway_control("POST", "/fault", {"kind": "slow", "count": -1, "type": "bg.local.goods.stock.edit", "delay_ms": 60})
         _, _, answer = self.stack.execute("full")
         self.live.await_event(lambda e: e.get("event") == "log" and e.get("run_id") == answer["run_id"])
         self.stack.api.kill()
