@@ -55,7 +55,7 @@ def change_some(stack, articles):
     """Another quantity for every tenth article, through SQL like JTL would."""
     import pymssql
     with pymssql.connect(server=stack.sql_host, port=str(stack.sql_port), user=stack.user, password=stack.password, database=stack.jtl,
-                         tds_version="7.4", autocommit=True) as connection:
+                         tds_version="7.3", autocommit=True) as connection:
         connection.cursor().execute("UPDATE dbo.tlagerbestandProLagerLagerartikel SET fBestand = fBestand + 1 "
                                     "WHERE kArtikel %% 10 = 3 AND kArtikel <= %d AND kWarenlager = 2", (articles,))
 
