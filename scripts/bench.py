@@ -57,7 +57,7 @@ def change_some(stack, articles):
     with pymssql.connect(server=stack.sql_host, port=str(stack.sql_port), user=stack.user, password=stack.password, database=stack.jtl,
                          tds_version="7.3", autocommit=True) as connection:
         connection.cursor().execute("UPDATE dbo.tlagerbestandProLagerLagerartikel SET fBestand = fBestand + 1 "
-                                    "WHERE kArtikel %% 10 = 3 AND kArtikel <= %d AND kWarenlager = 2", (articles,))
+                                    "WHERE kArtikel - kArtikel / 10 * 10 = 3 AND kArtikel <= %d AND kWarenlager = 2", (articles,))
 
 
 def row(title, runs, stack, full):
