@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -58,6 +59,8 @@ void daemon_init(const char *name)
 	/* The supervisor's descriptors (PM2's channel among them) stay usable here but are not for our children. */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	umask(077);
+	/* One heap for all threads: dozens of them allocate a little each, and a heap a thread would keep the peak of each for ever. */
+	mallopt(M_ARENA_MAX, 1);
 	pthread_setname_np(pthread_self(), name);
 }
 
