@@ -174,6 +174,7 @@ class StackCase(unittest.TestCase):
             start = numbers[-1] + 1
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
         if live is not None:
+            live.await_event(lambda event: event.get("seq") == numbers[-1])
             seen = live.numbers()
             self.assertEqual(seen, list(range(seen[0], seen[0] + len(seen))))
 
