@@ -61,7 +61,7 @@ class Shop:
 
     def plain_article(self, number):
         r = self.random
-        row = self.article("ART-%06d" % number, puffer=r.choice([0, 0, 0, 0, 1, 2, 5]))
+        row = self.article("ART-%06d" % number, plain=True, puffer=r.choice([0, 0, 0, 0, 1, 2, 5]))
         kind = r.random()
         quantity = 0 if kind < 0.12 else r.randint(1, 250)
         if kind >= 0.04:
@@ -156,6 +156,28 @@ class Shop:
         self.listing([("", 3)])
 
 
+class MirroredShop(Shop):
+    """Articles for the SKUs that a gateway of somebody else has: rows of {sku_id, goods_id, sku_sn, stock, status}."""
+
+    def __init__(self, seed, skus):
+        super().__init__(seed, 0)
+        self.articles, self.stock, self.totals, self.parts, self.extra, self.names, self.goods = [], [], [], [], [], [], []
+        goods, texts = {}, set()
+        for sku in skus:
+            goods.setdefault(sku["goods_id"], {"goods_id": sku["goods_id"], "skus": []})["skus"].append(sku)
+            text = sku["sku_sn"]
+            key = text.rstrip(" ").casefold()
+            if not text.strip() or len(text) > 100 or key in texts:
+                continue
+            texts.add(key)
+            row = self.article(text, plain=True, puffer=self.random.choice([0, 0, 0, 2]))
+            kind = self.random.random()
+            quantity = 0 if kind < 0.04 else self.random.randint(1, 200) if kind < 0.3 else sku["stock"] + row["puffer"]
+            self.put(row, WAREHOUSE, str(quantity))
+            self.total(row, str(quantity), str(quantity))
+        self.goods = list(goods.values())
+
+
 # --- the SQL side ---
 
 def run_batches(cursor, path):
@@ -166,8 +188,8 @@ def run_batches(cursor, path):
                 cursor.execute(batch)
 
 
-def claim_database(cursor, name, collation):
-    """Creates the database, or says whether it is ours already. Returns True when it is fresh."""
+def claim_database(cursor, name, collation, fresh):
+    """Creates the database, or says whether it is ours already. fresh: ours is dropped first. Returns True when it is new."""
     cursor.execute("SELECT DB_ID(%s)", (name,))
     if cursor.fetchone()[0] is None:
         cursor.execute("CREATE DATABASE [%s] COLLATE %s" % (name.replace("]", "]]"), collation))
@@ -176,6 +198,9 @@ def claim_database(cursor, name, collation):
     if cursor.fetchone()[0] is None:
         sys.exit("seed: database %s exists and has no table dbo.%s: it is not a sandbox, so nothing is done to it. "
                  "Name another database, or drop it yourself." % (name, MARKER))
+    if fresh:
+        cursor.execute("DROP DATABASE [%s]" % name.replace("]", "]]"))
+        return claim_database(cursor, name, collation, False)
     return False
 
 
@@ -217,8 +242,8 @@ def fill_server(args, shop):
     connection = pymssql.connect(server=host, port=port or "1433", user=args.user, password=password, charset="UTF-8",
                                  tds_version="7.3", autocommit=True, login_timeout=20)
     cursor = connection.cursor()
-    fresh_jtl = claim_database(cursor, args.jtl, args.jtl_collation)
-    fresh_own = claim_database(cursor, args.own, args.own_collation)
+    fresh_jtl = claim_database(cursor, args.jtl, args.jtl_collation, args.fresh)
+    fresh_own = claim_database(cursor, args.own, args.own_collation, args.fresh)
     if fresh_own:
         cursor.execute("USE [%s]" % args.own.replace("]", "]]"))
         cursor.execute("CREATE TABLE dbo.%s (seed bigint NOT NULL, articles int NOT NULL)" % MARKER)
@@ -261,11 +286,17 @@ def main():
     parser.add_argument("--own-collation", default="Latin1_General_CI_AS")
     parser.add_argument("--articles", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fresh", action="store_true", help="drop the databases first, if they are sandboxes")
     parser.add_argument("--gateway-data", help="file to write for sandbox-gateway")
+    parser.add_argument("--catalogue", help="JSON file of SKUs that another gateway has: articles are made for those")
     args = parser.parse_args()
     if not 1 <= args.articles <= 100000:
         parser.error("--articles: 1 to 100000")
-    shop = Shop(args.seed, args.articles)
+    if args.catalogue:
+        with open(args.catalogue, encoding="utf-8") as file:
+            shop = MirroredShop(args.seed, json.load(file))
+    else:
+        shop = Shop(args.seed, args.articles)
     if args.server:
         fill_server(args, shop)
     if args.gateway_data:

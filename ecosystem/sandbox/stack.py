@@ -4,7 +4,7 @@ system tests. The daemons see only addresses and credentials: nothing tells them
 A SQL server or gateway of somebody else takes the stand-in's place through the environment:
   TEMU_TEST_TDS=host:port   with TEMU_TEST_TDS_USER, TEMU_TEST_TDS_PASSWORD (and _OWN, _JTL: database names)
   TEMU_TEST_GATEWAY=url     with TEMU_TEST_APP_KEY, TEMU_TEST_APP_SECRET, TEMU_TEST_ACCESS_TOKEN
-Databases without the sandbox's marker table and hosts of TEMU are refused."""
+The articles are then made for the SKUs that gateway has. Databases without the sandbox's marker table and hosts of TEMU are refused."""
 
 import http.client
 import json
@@ -16,6 +16,9 @@ import socket
 import subprocess
 import time
 import urllib.parse
+
+import seed as seeding
+import temu_client
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SEED = os.path.join(ROOT, "ecosystem", "sandbox", "seed.py")
@@ -154,14 +157,35 @@ class Stack:
     def seed(self, gateway_only=False):
         """Both sides, once for a folder."""
         command = [SEED, "--articles", str(self.articles), "--seed", str(self.seed_number), "--user", self.user, "--own", self.own,
-                   "--jtl", self.jtl, "--jtl-collation", self.collations[0], "--own-collation", self.collations[1],
-                   "--gateway-data", self.path("state", "gateway.json")]
+                   "--jtl", self.jtl, "--jtl-collation", self.collations[0], "--own-collation", self.collations[1]]
+        if self.external_sql:
+            command += ["--fresh"]
+        if self.external_gateway:
+            command += ["--catalogue", self.keep_catalogue()]
+        else:
+            command += ["--gateway-data", self.path("state", "gateway.json")]
         if not gateway_only:
             command += ["--server", "%s:%d" % (self.sql_host, self.sql_port)]
         environment = dict(os.environ, TEMU_SEED_PASSWORD=self.password, TEMU_SEED_SHOP=json.dumps(self.app))
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise StackError(done.stderr.strip()[-1500:])
+
+    def keep_catalogue(self):
+        """What the gateway has before anything is pushed, as the seed's input; the file's path."""
+        rows = [{"sku_id": sku_id, "goods_id": int(row["goodsId"]), "sku_sn": row.get("skuSn") or "", "stock": int(row["stock"]),
+                 "status": row["status"]} for sku_id, row in temu_client.list_skus(self.gateway_url, self.app).items()]
+        path = self.path("state", "catalogue.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(rows, file)
+        return path
+
+    def model(self):
+        """The seed's articles and listings in memory, for an oracle."""
+        if self.external_gateway:
+            with open(self.path("state", "catalogue.json"), encoding="utf-8") as file:
+                return seeding.MirroredShop(self.seed_number, json.load(file))
+        return seeding.Shop(self.seed_number, self.articles)
 
     def start_gateway(self):
         if self.external_gateway:
@@ -332,6 +356,9 @@ class Stack:
 
     def temu_stock(self):
         """The truth at the gateway: {sku_id: row}."""
+        if self.external_gateway:
+            return {sku_id: {"sku_id": sku_id, "goods_id": int(row["goodsId"]), "sku_sn": row.get("skuSn") or "", "stock": int(row["stock"]),
+                             "status": row["status"]} for sku_id, row in temu_client.list_skus(self.gateway_url, self.app).items()}
         return {row["sku_id"]: row for row in self.gateway_control("GET", "/stock")["skus"]}
 
     def execute(self, mode="full", **params):

@@ -9,6 +9,8 @@ from support import LiveClient, StackCase
 
 
 class Faults(StackCase):
+    orders_faults = True
+
     def setUp(self):
         self.live = LiveClient(self.stack)
         self.edits = {sku_id: row["edits"] for sku_id, row in self.stack.temu_stock().items()}
@@ -221,7 +223,7 @@ class Faults(StackCase):
 
 
 class ColdStart(StackCase):
-    first_run = False
+    first_run, orders_faults = False, True
 
     def test_server_down_at_start(self):
         self.stack.workers.stop()

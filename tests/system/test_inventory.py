@@ -1,11 +1,15 @@
 """The inventory sync end to end: every stock and article case, modes, gate, guard, texts, what is left behind for people."""
 
 import json
+import os
 import subprocess
+import unittest
 import urllib.request
 
 import support
 from support import StackCase, oracle
+
+ELSEWHERE = os.environ.get("TEMU_TEST_GATEWAY")
 
 
 class FullSync(StackCase):
@@ -15,13 +19,9 @@ class FullSync(StackCase):
         self.assert_in_step()
 
     def test_02_nothing_is_sent_when_nothing_changed(self):
-        before = self.stack.gateway_control("GET", "/stats")
         run = self.sync("quick")
         self.assertEqual(run["state"], "success", run)
-        self.assertEqual(run["result"]["pushed"], 0)
-        after = self.stack.gateway_control("GET", "/stats")
-        edits = lambda stats: [call["calls"] for call in stats["counts"] if call["type"] == "bg.local.goods.stock.edit"]
-        self.assertEqual(edits(before), edits(after))
+        self.assertEqual((run["result"]["pushed"], run["result"]["requests"]), (0, 0))
 
     def test_03_zero_is_pushed_and_first(self):
         self.change_stock(8, start=0, to=0)
@@ -33,6 +33,7 @@ class FullSync(StackCase):
         zeros = [number for number, item in enumerate(pushed) if item["to"] == 0]
         self.assertEqual(zeros, list(range(len(zeros))), "zeros come before everything else")
 
+    @unittest.skipIf(ELSEWHERE, "needs the stand-in's control port")
     def test_04_units_sold_at_temu_are_seen_by_the_next_full_run(self):
         sku_id, wanted = next((k, v) for k, v in oracle.expected(self.model).items() if v > 3)
         self.stack.gateway_control("POST", "/set", {"sku_id": sku_id, "stock": wanted - 2})
@@ -65,7 +66,7 @@ class FullSync(StackCase):
 
     def test_07_too_many_zeros_stop_before_the_first_push(self):
         kept = json.dumps(self.model.stock)
-        self.change_stock(200, start=0, to=0)
+        self.change_stock(max(200, len(self.model.articles) * 2 // 5), start=0, to=0)
         before = self.stack.temu_stock()
         run = self.sync("full")
         self.assertEqual(run["state"], "failed", run)
@@ -80,6 +81,7 @@ class FullSync(StackCase):
         self.assertEqual(self.sync("full")["state"], "success")
         self.assert_in_step()
 
+    @unittest.skipIf(ELSEWHERE, "the cases are those of the seed")
     def test_08_the_unmapped_and_the_left_out_are_listed_and_never_pushed(self):
         run = self.sync("full")
         items = self.stack.items(run["run_id"])
@@ -112,7 +114,7 @@ class FullSync(StackCase):
     def test_10_old_reports_keep_their_tables(self):
         rows = self.rows("SELECT COUNT(*), SUM(CASE WHEN i.needs_sync = 1 THEN 1 ELSE 0 END) FROM dbo.temu_products p "
                          "JOIN dbo.temu_inventory i ON i.product_id = p.id")
-        self.assertGreater(rows[0][0], 500)
+        self.assertEqual(rows[0][0], len(oracle.expected(self.model)))
         self.assertEqual(rows[0][1], 0)
         wrong = self.rows("SELECT p.sku_id, i.temu_stock FROM dbo.temu_products p JOIN dbo.temu_inventory i ON i.product_id = p.id")
         want = oracle.expected(self.model)
