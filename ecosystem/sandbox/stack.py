@@ -209,7 +209,7 @@ class Stack:
         """The YAML file without secrets; those come from files named in the environment."""
         settings = {"paths.run": self.path("run"), "paths.state": self.path("state"), "api.port": self.api_port,
                     "database.server": "%s:%d" % (self.sql_host, self.sql_port), "database.user": self.user,
-                    "database.name": self.own, "database.jtl": self.jtl, "temu.rate": self.rate}
+                    "database.name": self.own, "database.jtl": self.jtl, "temu.rate": min(self.rate, 1000)}
         settings.update(self.settings)
         shop = {"id": 1, "name": "Sandbox", "url": self.gateway_url, "warehouses": [2]}
         shop.update(self.shop)
