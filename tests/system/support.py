@@ -21,7 +21,7 @@ import oracle  # noqa: E402
 from stack import Stack, StackError  # noqa: E402
 
 BUILD = os.environ.get("TEMU_TEST_BUILD", "release")
-QUICK = {"workers.backoff_ms": 20, "workers.backoff_max_ms": 100, "database.login_timeout_s": 5}
+QUICK = {"workers.backoff_ms": 20, "workers.backoff_max_ms": 100, "workers.hold_ms": 200, "database.login_timeout_s": 5}
 
 
 class LiveClient:

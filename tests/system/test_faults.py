@@ -55,6 +55,11 @@ class Faults(StackCase):
         self.assert_pushed_once(wanted, at_most)
         return run
 
+    def let_late_attempts_be_overtaken(self):
+        """An attempt without an answer may still arrive, so its SKUs stay unknown and the next run sets them once more."""
+        self.assertGreater(self.sync("full")["result"]["pushed"], 0)
+        self.assertEqual(self.sync("full")["result"]["pushed"], 0)
+
     # --- SQL Server ---
 
     def test_connection_cut_in_the_middle_of_the_stock_rows(self):
@@ -121,10 +126,12 @@ class Faults(StackCase):
 
     def test_reset_before_the_effect(self):
         self.sync_with_gateway_fault({"kind": "reset_before", "count": 1, "type": "bg.local.goods.stock.edit"})
+        self.let_late_attempts_be_overtaken()
 
     def test_reset_after_the_effect(self):
         self.sync_with_gateway_fault({"kind": "reset_after", "count": 1, "type": "bg.local.goods.stock.edit"},
                                      ("success", "partial"), at_most=2)
+        self.let_late_attempts_be_overtaken()
 
     def test_page_twice(self):
         self.sync_with_gateway_fault({"kind": "duplicate_page", "count": 1})
@@ -203,6 +210,7 @@ class Faults(StackCase):
         again.await_run(answer["run_id"], "success")
         numbers = self.live.numbers() + again.numbers()
         self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        self.live = again
         self.settle(run)
 
     def test_terminated_workers_drain_and_go_on(self):

@@ -179,7 +179,8 @@ static void fill_push(const struct push *p, size_t index, struct ledger_push *ro
 		.sent = change->sent,
 		.sent_from = listing_of(p->sync, change)->sent_from,
 		.sent_ms = listing_of(p->sync, change)->sent_ms,
-		.confirmed = item->outcome == TEMU_STOCK_CONFIRMED,
+		/* A late attempt may still overwrite what a newer run sets: such a listing stays unknown and is read again. */
+		.confirmed = item->outcome == TEMU_STOCK_CONFIRMED && !item->late,
 		.code = item->code_text,
 		.request_id = item->request_id,
 	};
@@ -298,7 +299,7 @@ static int journal_rows(struct push *p, struct err *err)
 		record->outcome = outcome_of(item->outcome);
 		record->code = item->code_text;
 		record->request_id = item->request_id;
-		record->text = item->late ? "confirmed; an earlier attempt may still arrive" : item->reason;
+		record->text = item->late ? "confirmed; an earlier attempt may still arrive, so it is read again" : item->reason;
 	}
 	rc = run_items_judge(p->sync->run, batch.records, p->decided_count, err);
 	batch_release(&batch);
@@ -347,11 +348,13 @@ static void item_done(struct temu_stock_item *item, void *arg)
 		(void)!mark_decided(p, &p->failed);
 }
 
+/* Asked before each attempt too, so that a gate shut in mid-run also stops calls that wait for the rate budget or a retry. */
 static bool must_stop(void *arg)
 {
 	struct push *p = arg;
 
-	return p->failed.class != ERR_NONE || run_stopping(p->sync->run);
+	p->gate_shut = p->gate_shut || !sync_gate_open(p->sync);
+	return p->failed.class != ERR_NONE || p->gate_shut || run_stopping(p->sync->run);
 }
 
 /* --- what was intended and certainly not sent --- */

@@ -269,8 +269,8 @@ fixture_init(struct fixture *fx)
 	fx->shops[0] = (struct shop_settings){ .id = 1, .name = name_one };
 	fx->shops[1] = (struct shop_settings){ .id = 2, .name = name_two };
 	fx->settings = (struct settings){ .workers_threads = 2, .workers_attempts = 3, .workers_backoff_ms = 600000,
-		                          .workers_backoff_max_ms = 3600000, .workers_queue = 100, .run_deadline_s = 3600,
-		                          .shops = fx->shops, .shop_count = 2 };
+		                          .workers_backoff_max_ms = 3600000, .workers_hold_ms = 30000, .workers_queue = 100,
+		                          .run_deadline_s = 3600, .shops = fx->shops, .shop_count = 2 };
 	fx->job_count = 3;
 	atomic_store(&toy_begun, 0);
 	atomic_store(&toy_steps, 0);

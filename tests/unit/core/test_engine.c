@@ -190,9 +190,9 @@ hold_spends_no_attempt(void **state)
 		}
 		pthread_mutex_unlock(&woken_lock);
 		assert_int_equal(run.attempt, 0);
-		assert_in_range(run.not_before_ms - run.started_ms, QUEUE_HOLD_MS, QUEUE_HOLD_MS + 600000 + 20000);
+		assert_in_range(run.not_before_ms - run.started_ms, fx->settings.workers_hold_ms, fx->settings.workers_hold_ms + 600000 + 20000);
 		run_record_release(&run);
-		fixture_advance(fx, QUEUE_HOLD_MS + 600000);
+		fixture_advance(fx, fx->settings.workers_hold_ms + 600000);
 	}
 	run = fixture_await(fx, id, RUN_SUCCESS);
 	assert_int_equal(run.attempt, 1);

@@ -797,6 +797,19 @@ static void a_cancel_in_mid_push_leaves_nothing_unknown(void **state)
 	assert_in_step();
 }
 
+/* The first attempt's answer was lost: it may still arrive after the second one, and after a newer run's. */
+static void a_confirmed_sku_with_a_lost_attempt_stays_unknown(void **state)
+{
+	NEED_WORLD();
+	stock_of(1, 1, 9);
+	gateway_order(&w, "/fault", "{\"kind\":\"reset_before\",\"type\":\"bg.local.goods.stock.edit\",\"count\":1}");
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_int_equal(unknown(), 1);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_int_equal(unknown(), 0);
+	assert_in_step();
+}
+
 static void a_shop_that_shuts_us_out_holds_the_run(void **state)
 {
 	struct queue_answer answer;
@@ -994,6 +1007,7 @@ int main(void)
 		TEST(zeros_go_first),
 		TEST(a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown),
 		TEST(a_cancel_in_mid_push_leaves_nothing_unknown),
+		TEST(a_confirmed_sku_with_a_lost_attempt_stays_unknown),
 		TEST(a_shop_that_shuts_us_out_holds_the_run),
 		TEST(a_shop_that_refuses_one_sku),
 		TEST(an_empty_catalogue_is_not_believed),

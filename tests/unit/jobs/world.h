@@ -136,7 +136,7 @@ static bool world_configure(struct world *w, const char *extra, const char *shop
 	fprintf(
 	    file,
 	    "paths:\n  run: %s\n  state: %s\ndatabase:\n  server: \"%s\"\n  user: %s\n  password: \"%s\"\n  name: %s\n  jtl: %s\n"
-	    "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n%s"
+	    "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n  hold_ms: 60000\n%s"
 	    "shops:\n  - id: 1\n    name: Test\n    url: \"%s\"\n    app_key: %s\n    app_secret: %s\n    access_token: %s\n"
 	    "    warehouses: [2]\n%s",
 	    w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra, url,
@@ -151,7 +151,7 @@ static bool world_start_engine(struct world *w)
 {
 	static char journal[200];
 	struct journal_config config = { .path = journal, .boot = "test", .queue_max = 10000 };
-	struct queue_config queue = { .settings = &w->settings, .hold_ms = 60000 };
+	struct queue_config queue = { .settings = &w->settings };
 
 	snprintf(journal, sizeof(journal), "%s/journal.db", w->state);
 	queue.jobs = jobs_table(&queue.job_count);
