@@ -58,7 +58,7 @@ struct settings {
 	int64_t temu_rate, temu_in_flight, temu_timeout_ms, temu_page_size, temu_push_batch, temu_attempts;
 	char *temu_ca_file;
 	/* workers */
-	int64_t workers_threads, workers_attempts, workers_backoff_ms, workers_backoff_max_ms, workers_queue, workers_drain_ms;
+	int64_t workers_threads, workers_attempts, workers_backoff_ms, workers_backoff_max_ms, workers_hold_ms, workers_queue, workers_drain_ms;
 	int64_t run_deadline_s;
 	struct shop_settings *shops;
 	size_t shop_count;

@@ -102,6 +102,8 @@ class Stack:
     def __init__(self, folder, build="release", articles=500, seed=1, api_port=0, rate=20, latency_ms=0, settings=None,
                  shop=None, collations=("Latin1_General_CI_AS", "Latin1_General_CI_AS")):
         self.folder, self.bin = folder, os.path.join(ROOT, "build", build)
+        # Under a sanitizer only the daemons are of interest.
+        self.sandbox_bin = os.path.join(ROOT, "build", "release") if build.endswith(("asan", "tsan")) else self.bin
         self.articles, self.seed_number, self.api_port = articles, seed, api_port
         self.rate, self.latency_ms, self.collations = rate, latency_ms, collations
         self.settings, self.shop = settings or {}, shop or {}
@@ -146,7 +148,7 @@ class Stack:
             if os.path.exists(self.path("run", name)):
                 os.remove(self.path("run", name))
         self.sql_host = "127.0.0.1"
-        command = [os.path.join(self.bin, "sandbox-sql"), "--file", self.path("state", "sql.db"), "--user", self.user,
+        command = [os.path.join(self.sandbox_bin, "sandbox-sql"), "--file", self.path("state", "sql.db"), "--user", self.user,
                    "--password-file", self.path("secret", "sql"), "--port", str(port if port is not None else self.sql_port),
                    "--port-file", self.path("run", "sql.port"), "--control-port", "0",
                    "--control-port-file", self.path("run", "sql.control")]
@@ -193,7 +195,7 @@ class Stack:
         path = self.path("run", "gateway.ports")
         if os.path.exists(path):
             os.remove(path)
-        command = [os.path.join(self.bin, "sandbox-gateway"), "--data", self.path("state", "gateway.json"), "--state",
+        command = [os.path.join(self.sandbox_bin, "sandbox-gateway"), "--data", self.path("state", "gateway.json"), "--state",
                    self.path("state", "gateway.state"), "--port-file", path, "--port", str(self.gateway_port), "--rate", str(self.rate),
                    "--latency-ms", str(self.latency_ms)]
         self.gateway = Process("sandbox-gateway", command, {}, self.path("log", "sandbox-gateway.log"))

@@ -126,7 +126,7 @@ queue_new(const struct queue_config *config, struct err *err)
 		.retry = { .attempts = (int)settings->workers_attempts, .backoff_ms = settings->workers_backoff_ms,
 		           .backoff_max_ms = settings->workers_backoff_max_ms },
 		.deadline_ms = settings->run_deadline_s * 1000,
-		.hold_ms = config->hold_ms > 0 ? config->hold_ms : QUEUE_HOLD_MS,
+		.hold_ms = settings->workers_hold_ms,
 		.rescue_max = config->rescue_max > 0 ? config->rescue_max : QUEUE_RESCUE_MAX,
 	};
 	queue->last = &queue->first;

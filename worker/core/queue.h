@@ -23,10 +23,8 @@ struct queue_config {
 	const struct settings *settings; /* shops and workers.* */
 	const struct job_type *const *jobs;
 	size_t job_count;
-	int64_t hold_ms; /* 0 = QUEUE_HOLD_MS */
-	int rescue_max;  /* 0 = QUEUE_RESCUE_MAX */
+	int rescue_max; /* 0 = QUEUE_RESCUE_MAX */
 };
-#define QUEUE_HOLD_MS 30000
 #define QUEUE_RESCUE_MAX 5
 
 struct queue *queue_new(const struct queue_config *config, struct err *err) MUSTCHECK;
