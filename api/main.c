@@ -24,6 +24,7 @@
 
 struct options {
 	const char *config, *port_file;
+	bool check;
 };
 
 static const char usage[] =
@@ -33,8 +34,20 @@ static const char usage[] =
     "\n"
     "  --config FILE     configuration (default: the file named by TEMU_CONFIG; every key can also come from the environment)\n"
     "  --port-file FILE  where to write the port once it is open (of use with api.port: 0)\n"
+    "  --check-config    read the configuration, and end: 0 when it is right\n"
+    "  --help-config     print every setting with its default as a commented file\n"
     "  --version         print the version\n"
     "  --help            print this\n";
+
+static void
+print_config_help(void)
+{
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	settings_print_help(&text);
+	fputs(buf_text(&text), stdout);
+	buf_release(&text);
+}
 
 /* 0: go on; 1: done; -1: wrong. */
 static int
@@ -43,6 +56,7 @@ read_options(int argc, char **argv, struct options *options)
 	static const struct option names[] = {
 		{ "config", required_argument, NULL, 'c' }, { "port-file", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },         { "version", no_argument, NULL, 'v' },
+		{ "check-config", no_argument, NULL, 'k' }, { "help-config", no_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -55,6 +69,12 @@ read_options(int argc, char **argv, struct options *options)
 		case 'p':
 			options->port_file = optarg;
 			break;
+		case 'k':
+			options->check = true;
+			break;
+		case 'o':
+			print_config_help();
+			return 1;
 		case 'h':
 			fputs(usage, stdout);
 			return 1;
@@ -207,8 +227,10 @@ main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 4); /* one arena a thread would cost more memory than it saves time */
 	if (settings_load(options.config, &settings, &err) != 0) {
 		fprintf(stderr, "temu-api: %s\n", err.text);
-		return 1;
+		return 2;
 	}
+	if (options.check)
+		return printf("the settings are right: %zu shops\n", settings.shop_count) < 0;
 	log_init("temu-api", (enum log_level)settings.log_level, (enum log_format)settings.log_format);
 	raise_descriptors();
 	if (serve(&options, &settings, &err) != 0) {
