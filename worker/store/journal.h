@@ -85,8 +85,8 @@ struct run_record {
 };
 void run_record_release(struct run_record *run);
 
-/* Assigns run->id, stores the run (state QUEUED) and its event. 0 new; 1 when a run with the same job, shop and key younger than a day exists: run
- * is replaced by that one (same params), or -1 with PERM KEY_REUSED when its params differ. */
+/* Assigns run->id, stores the run (state QUEUED) and its event. 0 new; 1 when a run with the same job, shop and key younger than a
+ * day exists: run is replaced by that one (same params), or -1 with PERM KEY_REUSED when its params differ. */
 int journal_run_add(struct journal *journal, struct run_record *run, struct err *err) MUSTCHECK;
 /* Stores every field of run but id, job, shop, params, key, and an event (EVENT_RUN) with `text`. The move must be legal
  * (run_state_may in store's table); an illegal one is a bug and aborts. */
@@ -139,8 +139,8 @@ struct item_record {
 };
 int journal_items_add(struct journal *journal, const char *run_id, const struct item_record *items, size_t count,
                       struct err *err) MUSTCHECK;
-/* Sets outcome, code, request id and text (and, where given, reason, detail, and from with to) of items by their sku_id (the last row of that sku_id in the run): a PLANNED row becomes
- * PUSHED, REFUSED or UNKNOWN. Rows that do not exist are added. */
+/* Sets outcome, code, request id and text (and, where given, reason, detail, and from with to) of items by their sku_id (the last
+ * row of that sku_id in the run): a PLANNED row becomes PUSHED, REFUSED or UNKNOWN. Rows that do not exist are added. */
 int journal_items_judge(struct journal *journal, const char *run_id, const struct item_record *items, size_t count,
                         struct err *err) MUSTCHECK;
 /* outcome -1 = any; after = 0 from the start; limit 0 = none. Borrowed texts for the call of each. */

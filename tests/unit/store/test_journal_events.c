@@ -276,6 +276,45 @@ items_added_judged_and_paged(void **state)
 	journal_close(journal);
 }
 
+static bool
+check_new_plan(const struct item_record *item, void *arg)
+{
+	int64_t *from = arg;
+
+	assert_int_equal(item->has_from, *from != 0);
+	assert_int_equal(item->from, *from);
+	assert_int_equal(item->to, 3);
+	assert_string_equal(item->reason, "delta");
+	assert_string_equal(item->detail, "{\"a\":1}");
+	return true;
+}
+
+/* A verdict that carries a plan replaces the old one; one without leaves it. */
+static void
+judging_with_and_without_a_plan(void **state)
+{
+	struct journal *journal = open_with(NULL, 100);
+	struct run_record run = add_run(journal, "sync", 1);
+	struct item_record item = { .sku = "A", .sku_id = 10, .has_from = true, .from = 9, .has_to = true, .to = 8, .reason = "new" };
+	struct err err = ERR_INIT;
+	int64_t from = 0;
+
+	(void)state;
+	assert_int_equal(journal_items_add(journal, run.id, &item, 1, &err), 0);
+	item = (struct item_record){ .sku_id = 10, .has_to = true, .to = 3, .reason = "delta", .detail = "{\"a\":1}" };
+	assert_int_equal(journal_items_judge(journal, run.id, &item, 1, &err), 0);
+	assert_int_equal(journal_items_list(journal, run.id, -1, 0, 0, check_new_plan, &from, &err), 0); /* not known before any more */
+	item.has_from = true;
+	item.from = from = 4;
+	assert_int_equal(journal_items_judge(journal, run.id, &item, 1, &err), 0);
+	item = (struct item_record){ .sku_id = 10, .outcome = ITEM_PUSHED };
+	assert_int_equal(journal_items_judge(journal, run.id, &item, 1, &err), 0);
+	assert_int_equal(journal_items_list(journal, run.id, ITEM_PUSHED, 0, 0, check_new_plan, &from, &err), 0);
+	assert_int_equal(items(journal, run.id, ITEM_PUSHED, 0, 0).count, 1);
+	run_record_release(&run);
+	journal_close(journal);
+}
+
 /* --- many threads --- */
 
 #define WRITERS 4
@@ -393,6 +432,7 @@ main(void)
 		TEST(pages_of_one_run),
 		TEST(events_over_the_buffers_limit),
 		TEST(items_added_judged_and_paged),
+		TEST(judging_with_and_without_a_plan),
 		TEST(writers_and_readers_at_once),
 	};
 
