@@ -59,7 +59,7 @@ interrupt(struct run_record *run)
 	run->deadline_ms = 0;
 }
 
-/* The class NONE and CANCELLED ends; false when retry_decide has the word. */
+/* The ends of class NONE and CANCELLED, and what the drain did; false when retry_decide has the word. */
 static bool
 finish_plainly(struct run_record *run, const struct life_end *end, char *text)
 {
@@ -81,6 +81,13 @@ finish_plainly(struct run_record *run, const struct life_end *end, char *text)
 	}
 	if (why.class != ERR_CANCELLED && end->cancel_asked)
 		err_set(&why, ERR_CANCELLED, "CANCELLED", "cancelled on request; the attempt ended with: %s", end->outcome.text);
+	if (why.class == ERR_TEMP && end->draining) {
+		interrupt(run);
+		clear_error(run);
+		snprintf(text, LIFE_TEXT_MAX, "interrupted: duration %.3f s, the daemon stops; goes on at the next start, this attempt does not "
+		         "count: %s (%s)", seconds, why.text, why.code);
+		return true;
+	}
 	if (why.class != ERR_CANCELLED)
 		return false;
 	set_error(run, &why);

@@ -26,6 +26,7 @@ struct life_end {
 	struct err outcome;  /* class NONE: every step is done */
 	bool partial;        /* run_partial was called */
 	bool cancel_asked;   /* an error that came after that is the cancel's */
+	bool draining;       /* the daemon stops: a TEMP error may be its doing (a call cut short) and spends no attempt */
 	int64_t now_ms, duration_ms;
 	uint64_t random;
 };

@@ -94,16 +94,22 @@ queue_move(struct queue *queue, struct run *run, const struct run_record *next, 
 	int rc = journal_run_move(queue->shared.journal, next, run->record.state, text, err);
 	bool over = rc == 0 && run_state_terminal(next->state);
 	pthread_mutex_lock(&queue->shared.lock);
+	bool ended = rc == 0 && run->ending && next->state != RUN_RUNNING;
+	bool leaves = over || (ended && next->state == RUN_INTERRUPTED); /* that one goes on in the next life */
 	if (rc == 0 && next->state == run->record.state)
 		run->record.cancel = next->cancel; /* its thread went on counting meanwhile */
 	else if (rc == 0)
 		run->record = *next;
 	run->moving = false;
-	if (over)
+	if (leaves || ended)
 		queue_list_remove(queue, run);
+	if (ended && !leaves) {
+		run->ending = false;
+		queue_list_append(queue, run); /* to the end of the line */
+	}
 	pthread_cond_broadcast(&queue->shared.changed);
 	pthread_mutex_unlock(&queue->shared.lock);
-	if (over)
+	if (leaves)
 		queue_run_free(run);
 	return rc;
 }
@@ -281,8 +287,10 @@ queue_take(struct queue *queue)
 		bool ready = journal_ready(queue);
 		bool moved = ready && advance(queue, run) == 0;
 		pthread_mutex_lock(&queue->shared.lock);
-		if (!ready)
+		if (!ready) {
 			run->moving = false;
+			pthread_cond_broadcast(&queue->shared.changed); /* somebody may wait for this one */
+		}
 		if (moved && starts) {
 			taken = run;
 			break;
@@ -326,21 +334,22 @@ level_of(enum run_state state)
 	return LEVEL_INFO;
 }
 
-/* Claims the run and copies its record, once nobody else is moving it. */
+/* Claims the run for its end and copies its record, once nobody else is moving it. */
 static struct run_record
 claim_record(struct queue *queue, struct run *run)
 {
 	pthread_mutex_lock(&queue->shared.lock);
 	while (run->moving)
 		pthread_cond_wait(&queue->shared.changed, &queue->shared.lock);
-	run->moving = true;
+	run->moving = run->ending = true;
 	struct run_record record = run->record;
 	pthread_mutex_unlock(&queue->shared.lock);
 	return record;
 }
 
-/* Stores the end; tries again while the journal refuses. -1 when the queue stops before it worked. */
-static int
+/* Stores the end; tries again while the journal refuses, until the queue stops: then the next start finds the run RUNNING. The run is
+ * somebody else's or gone on return. */
+static void
 store_end(struct queue *queue, struct run *run, const struct run_record *next, const char *text)
 {
 	struct err err = ERR_INIT;
@@ -358,11 +367,14 @@ store_end(struct queue *queue, struct run *run, const struct run_record *next, c
 		while (run->moving)
 			pthread_cond_wait(&queue->shared.changed, &queue->shared.lock);
 		run->moving = !stopping;
-		pthread_mutex_unlock(&queue->shared.lock);
 		if (stopping)
-			return -1;
+			queue_list_remove(queue, run);
+		pthread_mutex_unlock(&queue->shared.lock);
+		if (stopping) {
+			queue_run_free(run);
+			return;
+		}
 	}
-	return 0;
 }
 
 void
@@ -373,21 +385,12 @@ queue_finish(struct queue *queue, struct run *run, const struct err *outcome)
 		                .duration_ms = clock_mono_ms() - run->begun_mono_ms, .random = random_bits() };
 	struct run_record next = claim_record(queue, run);
 	end.cancel_asked = atomic_load(&run->cancel);
+	end.draining = atomic_load(&queue->shared.stopping);
 	life_finish(&next, &queue->policy, &end, text);
 	log_context_set(next.id, next.job, "");
 	log_write(level_of(next.state), "%s", text); /* before the move: who sees the run end has seen its last line */
-	bool stored = store_end(queue, run, &next, text) == 0;
+	store_end(queue, run, &next, text);
 	log_context_clear();
-	if (stored && run_state_terminal(next.state))
-		return;
-	bool leaves = !stored || next.state == RUN_INTERRUPTED; /* it goes on in the next life */
-	pthread_mutex_lock(&queue->shared.lock);
-	queue_list_remove(queue, run);
-	if (!leaves)
-		queue_list_append(queue, run); /* to the end of the line */
-	pthread_mutex_unlock(&queue->shared.lock);
-	if (leaves)
-		queue_run_free(run);
 }
 
 /* --- cancel --------------------------------------------------------------------------------------------------------- */

@@ -22,7 +22,8 @@ int64_t queue_count(struct queue *queue, enum run_state state);
 void queue_run_free(struct run *run);
 
 /* The one setter. Stores next (a changed copy of the record) with an event saying `text`, and makes it the run's. The caller has set
- * run->moving and does not hold the lock; moving is over afterwards. A run that is over has left the list and is gone on return. */
+ * run->moving and does not hold the lock; moving is over afterwards. A run that is over, or interrupted at the end of its attempt, has left
+ * the list and is gone on return; one whose attempt has ended otherwise is last in the list and may be anybody's. */
 int queue_move(struct queue *queue, struct run *run, const struct run_record *next, const char *text, struct err *err) MUSTCHECK;
 
 #endif

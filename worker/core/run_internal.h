@@ -26,6 +26,7 @@ struct run {
 	/* As stored last, but for progress and result while it runs. Written under the lock. id, job, shop, key and params never change. */
 	struct run_record record;
 	bool moving;        /* a state change is being stored: nobody else may begin one, result stays */
+	bool ending;        /* its attempt is over; the move that stores that takes the run out of its place in the list */
 	atomic_bool cancel; /* asked for */
 	/* The current attempt; set before its thread is told of it. */
 	int64_t begun_mono_ms, deadline_mono_ms, shown_mono_ms;

@@ -114,7 +114,7 @@ fixture_advance(struct fixture *fx, int64_t ms)
 
 /* {"do":WORD,"times":N}: the word holds for the first N attempts begun since toy_begun was reset; afterwards the steps are fine.
  *   temp, perm, hold, none: step two fails with that class; wait: TEMP that asks for 60 s; block: waits until the gate opens or the run is
- *   to stop; pause: run_pause for an hour; deaf: waits for the gate, whatever happens; partial; begin: TEMP from begin; quick: step two is
+ *   to stop; cut: the same, but says TEMP when it was stopped; pause: run_pause for an hour; deaf: waits for the gate, whatever happens; partial; begin: TEMP from begin; quick: step two is
  *   left out; figures: progress, counters, a result, an item; bad_result; kill: the process is killed */
 static atomic_int toy_begun, toy_steps, toy_ended;
 
@@ -175,6 +175,8 @@ toy_block(struct toy *toy, struct err *err)
 	blocked--;
 	pthread_cond_broadcast(&woken);
 	pthread_mutex_unlock(&woken_lock);
+	if (strcmp(toy->word, "cut") == 0 && run_stopping(toy->run)) /* as a call that only knows that its connection ended */
+		return err_set(err, ERR_TEMP, "TOY_CUT", "the connection ended");
 	if (!deaf && run_stopping(toy->run)) /* as a call deep inside would say it */
 		return err_set(err, ERR_CANCELLED, "CALL", "the call was stopped");
 	return 0;
@@ -222,7 +224,7 @@ toy_two(struct run *run, void *state, struct err *err)
 		err->wait_ms = 60000;
 		return -1;
 	}
-	if (strcmp(toy->word, "block") == 0 || strcmp(toy->word, "deaf") == 0)
+	if (strcmp(toy->word, "block") == 0 || strcmp(toy->word, "deaf") == 0 || strcmp(toy->word, "cut") == 0)
 		return toy_block(toy, err);
 	if (strcmp(toy->word, "pause") == 0)
 		return run_pause(run, 3600000, err);

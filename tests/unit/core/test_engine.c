@@ -477,6 +477,45 @@ drain_in_mid_step(void **state)
 	fixture_await_state(fx, waiting, RUN_SUCCESS);
 }
 
+/* The last attempt a run has is cut short by the drain: that is the drain's doing, the run is not failed for it. */
+static void
+drain_that_breaks_a_call(void **state)
+{
+	struct fixture *fx = *state;
+	char id[RUN_ID_MAX];
+	fx->settings.workers_attempts = 1;
+	fixture_start(fx, 1);
+	fixture_run(fx, "{\"do\":\"cut\",\"times\":1}", id);
+	fixture_await_blocked(1);
+	fixture_stop(fx);
+	fixture_start(fx, 1);
+	struct run_record run = fixture_await(fx, id, RUN_SUCCESS);
+	assert_int_equal(run.attempt, 1);
+	assert_int_equal(run.rescues, 0);
+	run_record_release(&run);
+	fixture_states(fx, id, "queued running interrupted queued running success");
+	assert_int_equal(fixture_lines(fx, id, "INFO", "interrupted: duration "), 1);
+	assert_int_equal(fixture_lines(fx, id, NULL, "TOY_CUT"), 1); /* what it was is not lost */
+}
+
+/* A run that goes to wait belongs to whoever comes first: a cancel, or another thread. */
+static void
+cancel_as_it_begins_to_wait(void **state)
+{
+	struct fixture *fx = *state;
+	struct queue_answer answer;
+	struct err err = ERR_INIT;
+	char id[RUN_ID_MAX];
+	fixture_start(fx, 2);
+	for (int i = 0; i < 50; i++) {
+		fixture_run(fx, i % 2 == 0 ? "{\"do\":\"temp\"}" : "{\"do\":\"hold\"}", id);
+		fixture_await_state(fx, id, i % 2 == 0 ? RUN_RETRY : RUN_HELD);
+		assert_int_equal(queue_cancel(fx->queue, id, &answer, &err), 0);
+		assert_int_equal(answer.state, RUN_CANCELLED);
+	}
+	assert_int_equal(atomic_load(&toy_begun), 50);
+}
+
 static void
 waiting_runs_wait_on(void **state)
 {
@@ -590,13 +629,15 @@ static void
 full_disk(void **state)
 {
 	struct fixture *fx = *state;
-	struct queue_answer answer;
+	struct queue_answer answer, unwanted;
+	struct err err = ERR_INIT;
 	char id[RUN_ID_MAX], code[ERR_CODE_MAX];
 	fixture_start(fx, 0);
 	fixture_run(fx, "{}", id);
+	assert_int_equal(fixture_submit(fx, "other", 1, "", "{}", &unwanted, code), 0);
 	fixture_stop(fx);
 	fx->free_floor = INT64_MAX;
-	assert_int_equal(fixture_start(fx, 2), 1);
+	assert_int_equal(fixture_start(fx, 2), 2);
 	assert_int_equal(fixture_submit(fx, "toy", 2, "", "{}", &answer, code), -1);
 	assert_string_equal(code, "JOURNAL_DISK");
 	while (fixture_lines(fx, "", "ERROR", "no run is started") == 0)
@@ -605,6 +646,8 @@ full_disk(void **state)
 	assert_int_equal(run.state, RUN_QUEUED);
 	run_record_release(&run);
 	assert_int_equal(fixture_lines(fx, "", "ERROR", ""), 1); /* said once */
+	assert_int_equal(queue_cancel(fx->queue, unwanted.run_id, &answer, &err), 0);
+	assert_int_equal(answer.state, RUN_CANCELLED);
 	fixture_stop(fx);
 	fx->free_floor = 0;
 	fixture_start(fx, 2);
@@ -711,8 +754,8 @@ main(void)
 		TEST(success_and_figures), TEST(steps_that_are_not_wanted), TEST(partial), TEST(retry_waits_for_its_time),
 		TEST(retry_wakes_up_by_itself), TEST(attempts_are_spent), TEST(fails_at_once), TEST(begin_that_fails),
 		TEST(hold_spends_no_attempt), TEST(deadline), TEST(cancel_what_waits), TEST(cancel_what_runs), TEST(cancel_a_deaf_step),
-		TEST(refusals), TEST(keys), TEST(triggers_at_once), TEST(slot_is_free_with_the_event), TEST(drain_in_mid_step),
-		TEST(waiting_runs_wait_on), TEST(orphans), TEST(full_disk), TEST(thousand_runs), TEST(latency),
+		TEST(refusals), TEST(keys), TEST(triggers_at_once), TEST(slot_is_free_with_the_event), TEST(drain_in_mid_step), TEST(drain_that_breaks_a_call),
+		TEST(cancel_as_it_begins_to_wait), TEST(waiting_runs_wait_on), TEST(orphans), TEST(full_disk), TEST(thousand_runs), TEST(latency),
 	};
 	log_init("test", LEVEL_INFO, LOG_TEXT);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,37 @@ stops(void **state)
 	assert_int_equal(run.state, RUN_FAILED);
 }
 
+/* A drain cuts calls short; that is no attempt. What was cancelled or is wrong for good ends all the same. */
+static void
+drains(void **state)
+{
+	struct run_record run = begun();
+	struct life_end end = end_of(ERR_TEMP, "T", -1);
+	(void)state;
+	end.draining = true;
+	run.attempt = policy.retry.attempts;
+	life_finish(&run, &policy, &end, text);
+	assert_int_equal(run.state, RUN_INTERRUPTED);
+	assert_int_equal(run.attempt, policy.retry.attempts - 1);
+	assert_int_equal(run.error_class, ERR_NONE);
+	assert_non_null(strstr(text, "duration 5.000 s"));
+	assert_non_null(strstr(text, "said so (T)"));
+	run = begun();
+	end.cancel_asked = true;
+	life_finish(&run, &policy, &end, text);
+	assert_int_equal(run.state, RUN_CANCELLED);
+	run = begun();
+	end = end_of(ERR_PERM, "P", -1);
+	end.draining = true;
+	life_finish(&run, &policy, &end, text);
+	assert_int_equal(run.state, RUN_FAILED);
+	run = begun();
+	end = end_of(ERR_HOLD, "H", -1);
+	end.draining = true;
+	life_finish(&run, &policy, &end, text);
+	assert_int_equal(run.state, RUN_HELD);
+}
+
 static void
 rescues(void **state)
 {
@@ -143,7 +174,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(begin), cmocka_unit_test(done), cmocka_unit_test(waits), cmocka_unit_test(stops), cmocka_unit_test(rescues),
+		cmocka_unit_test(begin), cmocka_unit_test(done), cmocka_unit_test(waits), cmocka_unit_test(stops), cmocka_unit_test(drains), cmocka_unit_test(rescues),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
