@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#define SEQ_MAX 9007199254740991 /* what a reader with doubles can still tell apart */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const command_names[] = {
@@ -153,9 +154,32 @@ item_outcome_parse(const char *name, enum item_outcome *outcome)
 	return -1;
 }
 
-/* Parses a message and checks that it is an object of our version. */
+/* A whole number, not a text that holds one. */
+static int
+get_number(const struct json *object, const char *name, int64_t *out)
+{
+	const struct json *value = json_get(object, name);
+	return json_is_number(value) ? json_int64(value, out) : -1;
+}
+
+/* Every member is one of names (NULL at the end) and comes once. */
+static int
+check_members(const struct json *object, const char *const *names, struct err *err)
+{
+	for (const struct json *member = json_first(object); member != NULL; member = json_next(member)) {
+		size_t i = 0;
+		while (names[i] != NULL && strcmp(names[i], json_name(member)) != 0)
+			i++;
+		if (names[i] == NULL || json_get(object, names[i]) != member)
+			return err_set(err, ERR_PERM, "BAD_MESSAGE", "message: member \"%.40s\" %s", json_name(member),
+			               names[i] == NULL ? "is not known" : "comes twice");
+	}
+	return 0;
+}
+
+/* Parses a message and checks that it is an object of our version with no other members than these. */
 static struct json *
-open_message(const char *message, size_t len, enum proto_error *code, struct err *err)
+open_message(const char *message, size_t len, const char *const *names, enum proto_error *code, struct err *err)
 {
 	struct json *doc = json_parse(message, len, err);
 	*code = PROTO_BAD_MESSAGE;
@@ -168,7 +192,7 @@ open_message(const char *message, size_t len, enum proto_error *code, struct err
 		goto refuse;
 	}
 	int64_t version;
-	if (json_int64(json_get(doc, "v"), &version) != 0) {
+	if (get_number(doc, "v", &version) != 0) {
 		err_set(err, ERR_PERM, "BAD_MESSAGE", "message has no version field \"v\"");
 		goto refuse;
 	}
@@ -179,6 +203,8 @@ open_message(const char *message, size_t len, enum proto_error *code, struct err
 		        (long long)version, PROTO_VERSION_NUMBER);
 		goto refuse;
 	}
+	if (check_members(doc, names, err) != 0) /* after the version: another one may have others */
+		goto refuse;
 	return doc;
 refuse:
 	json_free(doc);
@@ -283,8 +309,9 @@ int
 proto_request_decode(const char *message, size_t len, struct proto_request *request, enum proto_error *code,
                      struct err *err)
 {
+	static const char *const names[] = { "v", "cmd", "args", NULL };
 	memset(request, 0, sizeof(*request));
-	struct json *doc = open_message(message, len, code, err);
+	struct json *doc = open_message(message, len, names, code, err);
 	if (doc == NULL)
 		return -1;
 	const char *name = json_string(json_get(doc, "cmd"));
@@ -341,24 +368,40 @@ proto_reply_error(struct buf *out, enum proto_error code, const char *text, cons
 	json_object_close(out);
 }
 
+/* Either ok with data, or an error of messages.def with its text and perhaps data. */
+static int
+read_reply(const struct json *doc, struct proto_reply *reply, struct err *err)
+{
+	static const char *const names[] = { "code", "text", "data", NULL };
+	const struct json *data = json_get(doc, "data"), *error = json_get(doc, "error");
+	const char *code = json_string(json_get(error, "code"));
+	if (json_bool(json_get(doc, "ok"), &reply->ok) != 0 || (reply->ok ? error : data) != NULL)
+		goto neither;
+	reply->data = data;
+	if (reply->ok)
+		return 0;
+	reply->data = json_get(error, "data");
+	reply->text = json_string(json_get(error, "text"));
+	if (code != NULL && reply->text != NULL && proto_error_parse(code, &reply->code) == 0)
+		return check_members(error, names, err);
+neither:
+	return err_set(err, ERR_PERM, "BAD_MESSAGE", "reply is neither an answer nor a known error");
+}
+
 int
 proto_reply_decode(const char *message, size_t len, struct proto_reply *reply, struct err *err)
 {
+	static const char *const names[] = { "v", "ok", "data", "error", NULL };
 	enum proto_error ignored;
 	memset(reply, 0, sizeof(*reply));
-	struct json *doc = open_message(message, len, &ignored, err);
+	struct json *doc = open_message(message, len, names, &ignored, err);
 	if (doc == NULL)
 		return -1;
-	const struct json *error = json_get(doc, "error");
-	const char *code = json_string(json_get(error, "code"));
-	reply->text = json_string(json_get(error, "text"));
-	if (json_bool(json_get(doc, "ok"), &reply->ok) != 0 ||
-	    (!reply->ok && (code == NULL || reply->text == NULL || proto_error_parse(code, &reply->code) != 0))) {
+	if (read_reply(doc, reply, err) != 0) {
 		json_free(doc);
 		memset(reply, 0, sizeof(*reply));
-		return err_set(err, ERR_PERM, "BAD_MESSAGE", "reply is neither an answer nor a known error");
+		return -1;
 	}
-	reply->data = json_get(reply->ok ? doc : error, "data");
 	reply->doc = doc;
 	return 0;
 }
@@ -392,8 +435,10 @@ static int
 check_batch(const struct proto_batch *batch, struct err *err)
 {
 	int64_t expected = batch->first, seq = 0;
+	if (expected < 1 || expected > SEQ_MAX)
+		return err_set(err, ERR_PERM, "BAD_MESSAGE", "batch of events: first is no number of an event");
 	for (const struct json *event = json_first(batch->events); event != NULL; event = json_next(event)) {
-		if (json_int64(json_get(event, "seq"), &seq) != 0 || seq != expected)
+		if (get_number(event, "seq", &seq) != 0 || seq != expected)
 			return err_set(err, ERR_PERM, "BAD_MESSAGE", "batch of events: number %lld where %lld was due",
 			               (long long)seq, (long long)expected);
 		expected++;
@@ -406,17 +451,18 @@ check_batch(const struct proto_batch *batch, struct err *err)
 int
 proto_batch_decode(const char *message, size_t len, struct proto_batch *batch, struct err *err)
 {
+	static const char *const names[] = { "v", "boot", "journal", "first", "last", "count", "events", NULL };
 	enum proto_error ignored;
 	memset(batch, 0, sizeof(*batch));
-	struct json *doc = open_message(message, len, &ignored, err);
+	struct json *doc = open_message(message, len, names, &ignored, err);
 	if (doc == NULL)
 		return -1;
 	batch->boot = json_string(json_get(doc, "boot"));
 	batch->journal = json_string(json_get(doc, "journal"));
 	batch->events = json_get(doc, "events");
 	if (batch->boot == NULL || batch->journal == NULL || !json_is_array(batch->events) ||
-	    json_int64(json_get(doc, "first"), &batch->first) != 0 || json_int64(json_get(doc, "last"), &batch->last) != 0 ||
-	    json_int64(json_get(doc, "count"), &batch->count) != 0) {
+	    get_number(doc, "first", &batch->first) != 0 || get_number(doc, "last", &batch->last) != 0 ||
+	    get_number(doc, "count", &batch->count) != 0) {
 		err_set(err, ERR_PERM, "BAD_MESSAGE", "batch of events: a field is missing");
 		goto refuse;
 	}

@@ -49,6 +49,12 @@ requests_are_refused(void **state)
 		{ "[]", PROTO_BAD_MESSAGE, "object" },
 		{ "{\"cmd\":\"hello\",\"args\":{}}", PROTO_BAD_MESSAGE, "version" },
 		{ "{\"v\":2,\"cmd\":\"hello\",\"args\":{}}", PROTO_VERSION, "version 2" },
+		{ "{\"v\":2,\"what\":7}", PROTO_VERSION, "version 2" }, /* whatever else another version may say */
+		{ "{\"v\":\"1\",\"cmd\":\"hello\",\"args\":{}}", PROTO_BAD_MESSAGE, "version" },
+		{ "{\"v\":1,\"cmd\":\"hello\",\"args\":{},\"arg\":{}}", PROTO_BAD_MESSAGE, "\"arg\" is not known" },
+		{ "{\"v\":1,\"v\":1,\"cmd\":\"hello\",\"args\":{}}", PROTO_BAD_MESSAGE, "\"v\" comes twice" },
+		{ "{\"v\":1,\"cmd\":\"hello\",\"args\":{\"\xff\":1}}", PROTO_BAD_MESSAGE, "UTF-8" },
+		{ "{\"v\":1,\"cmd\":\"run_get\",\"args\":{\"run_id\":\"a\\u0000b\"}}", PROTO_BAD_MESSAGE, "u0000" },
 		{ "{\"v\":1,\"cmd\":\"dance\",\"args\":{}}", PROTO_BAD_MESSAGE, "dance" },
 		{ "{\"v\":1,\"cmd\":\"hello\"}", PROTO_BAD_MESSAGE, "args" },
 		{ "{\"v\":1,\"cmd\":\"hello\",\"args\":{\"x\":1}}", PROTO_BAD_REQUEST, "field x" },
@@ -107,6 +113,29 @@ reply_round_trip(void **state)
 	buf_release(&out);
 }
 
+static void
+replies_are_refused(void **state)
+{
+	(void)state;
+	static const char *const replies[] = {
+		"", "[]", "{\"ok\":true,\"data\":{}}", "{\"v\":2,\"ok\":true,\"data\":{}}", "{\"v\":1,\"data\":{}}",
+		"{\"v\":1,\"ok\":1,\"data\":{}}", "{\"v\":1,\"ok\":true,\"data\":{},\"more\":1}",
+		"{\"v\":1,\"ok\":true,\"data\":{},\"error\":{\"code\":\"INTERNAL\",\"text\":\"x\"}}",
+		"{\"v\":1,\"ok\":false}", "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"INTERNAL\"}}",
+		"{\"v\":1,\"ok\":false,\"error\":{\"code\":\"WHATEVER\",\"text\":\"x\"}}",
+		"{\"v\":1,\"ok\":false,\"error\":{\"code\":\"INTERNAL\",\"text\":\"x\",\"y\":1}}",
+		"{\"v\":1,\"ok\":false,\"data\":{},\"error\":{\"code\":\"INTERNAL\",\"text\":\"x\"}}",
+	};
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		struct proto_reply reply;
+		struct err err = ERR_INIT;
+		if (proto_reply_decode(replies[i], strlen(replies[i]), &reply, &err) != -1)
+			fail_msg("taken: %s", replies[i]);
+		assert_null(reply.doc);
+		assert_string_equal(err.code, i == 0 ? "JSON" : i == 3 ? "VERSION" : "BAD_MESSAGE");
+	}
+}
+
 static int
 batch(int64_t first, int64_t last, int64_t count, const char *events)
 {
@@ -132,6 +161,30 @@ batches_must_fit_their_numbers(void **state)
 	assert_int_equal(batch(5, 7, 2, "{\"seq\":5},{\"seq\":6}"), -1);
 	assert_int_equal(batch(5, 6, 3, "{\"seq\":5},{\"seq\":6}"), -1);
 	assert_int_equal(batch(7, 9, 0, ""), -1);
+	assert_int_equal(batch(5, 5, 1, "{\"seq\":\"5\"}"), -1);
+	assert_int_equal(batch(5, 5, 1, "5"), -1);
+	assert_int_equal(batch(0, -1, 0, ""), -1);
+	assert_int_equal(batch(INT64_MAX, INT64_MAX, 1, "{\"seq\":9223372036854775807}"), -1);
+}
+
+static void
+batches_of_another_form_are_refused(void **state)
+{
+	(void)state;
+	static const char *const batches[] = {
+		"{\"v\":2,\"boot\":\"b\",\"journal\":\"j\",\"first\":1,\"last\":0,\"count\":0,\"events\":[]}",
+		"{\"v\":1,\"journal\":\"j\",\"first\":1,\"last\":0,\"count\":0,\"events\":[]}",
+		"{\"v\":1,\"boot\":\"b\",\"journal\":\"j\",\"first\":\"1\",\"last\":0,\"count\":0,\"events\":[]}",
+		"{\"v\":1,\"boot\":\"b\",\"journal\":\"j\",\"first\":1,\"last\":0,\"count\":0,\"events\":{}}",
+		"{\"v\":1,\"boot\":\"b\",\"journal\":\"j\",\"first\":1,\"last\":0,\"count\":0,\"events\":[],\"x\":1}",
+	};
+	for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+		struct proto_batch batch;
+		struct err err = ERR_INIT;
+		if (proto_batch_decode(batches[i], strlen(batches[i]), &batch, &err) != -1)
+			fail_msg("taken: %s", batches[i]);
+		assert_string_equal(err.code, i == 0 ? "VERSION" : "BAD_MESSAGE");
+	}
 }
 
 static void
@@ -182,7 +235,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(codes_have_their_http_status), cmocka_unit_test(request_round_trip), cmocka_unit_test(requests_are_refused),
 		cmocka_unit_test(limits_hold),        cmocka_unit_test(reply_round_trip),
-		cmocka_unit_test(batches_must_fit_their_numbers), cmocka_unit_test(names_go_both_ways),
+		cmocka_unit_test(batches_must_fit_their_numbers), cmocka_unit_test(replies_are_refused),
+		cmocka_unit_test(batches_of_another_form_are_refused), cmocka_unit_test(names_go_both_ways),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
