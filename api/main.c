@@ -85,7 +85,10 @@ read_options(int argc, char **argv, struct options *options)
 			return -1;
 		}
 	}
-	return optind == argc ? 0 : -1;
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "temu-api: %s: not understood here\n", argv[optind]);
+	return -1;
 }
 
 /* Beside and renamed: a reader sees the whole number or nothing. */
