@@ -2,7 +2,6 @@
 #include "api/workers.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 
 struct workers {
 	struct ipc_client *client;
-	atomic_bool down; /* the last call found nobody */
 };
 
 /* Asking twice does no more than asking once. */
@@ -56,6 +54,7 @@ workers_new(const char *run_folder, struct err *err)
 		free(workers);
 		return NULL;
 	}
+	ipc_client_patience(workers->client, WORKERS_ABSENT_MS);
 	return workers;
 }
 
@@ -95,22 +94,18 @@ take_reply(struct answer *answer, const struct buf *raw, enum proto_command comm
 	return 0;
 }
 
-/* One or two tries. */
+/* One try, or two when an answer was lost on its way. */
 static int
 exchange(struct workers *workers, enum proto_command command, const struct buf *request, struct buf *reply, struct err *err)
 {
 	int64_t until = clock_mono_ms() + WORKERS_PATIENCE_MS;
-	bool down = atomic_load(&workers->down);
-	int rc = ipc_request(workers->client, request->data, request->len, down ? WORKERS_DOWN_PATIENCE_MS : FIRST_TRY_MS, reply,
-	                     err);
+	int rc = ipc_request(workers->client, request->data, request->len, FIRST_TRY_MS, reply, err);
+	bool lost = rc != 0 && err->class == ERR_TEMP && strcmp(err->code, "IPC_ABSENT") != 0;
 	int64_t left = until - clock_mono_ms();
-	if (rc != 0 && err->class == ERR_TEMP && repeatable(command) && !down && left > 0) {
-		bool lost = strcmp(err->code, "IPC_TIMEOUT") == 0;
-		int again = (int)(lost && left < FIRST_TRY_MS ? left : lost ? FIRST_TRY_MS : WORKERS_DOWN_PATIENCE_MS);
+	if (lost && repeatable(command) && left > 0) {
 		err_clear(err);
-		rc = ipc_request(workers->client, request->data, request->len, again, reply, err);
+		rc = ipc_request(workers->client, request->data, request->len, (int)left, reply, err);
 	}
-	atomic_store(&workers->down, rc != 0 && strcmp(err->code, "IPC_DOWN") == 0);
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 /* workers: the typed client of temu-workers. Every call asks over ipc, at most WORKERS_PATIENCE_MS, and hands out the answer as
  * parsed JSON. A repeatable command whose answer does not come is asked once more; run_submit is repeatable because it always
- * carries an idempotency key. While nobody is there, calls fail within WORKERS_DOWN_PATIENCE_MS. Thread-safe. */
+ * carries an idempotency key. When nobody is there, a call fails after WORKERS_ABSENT_MS. Thread-safe. */
 #ifndef API_WORKERS_H
 #define API_WORKERS_H
 
@@ -11,7 +11,7 @@
 #include "proto/proto.h"
 
 #define WORKERS_PATIENCE_MS 2000
-#define WORKERS_DOWN_PATIENCE_MS 300
+#define WORKERS_ABSENT_MS 300
 
 struct workers;
 

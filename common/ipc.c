@@ -530,6 +530,7 @@ struct ipc_client {
 	struct ipc_object object;
 	char path[PATH_BYTES];
 	int count;
+	int absent_ms; /* 0: as long as the request */
 	struct ipc_line lines[IPC_MAX_CLIENT_SOCKETS];
 	bool taken[IPC_MAX_CLIENT_SOCKETS];
 	pthread_mutex_t lock;
@@ -607,6 +608,12 @@ struct ipc_client *ipc_client_new(const char *path, int sockets, struct err *err
 	return client;
 }
 
+void ipc_client_patience(struct ipc_client *client, int absent_ms)
+{
+	assert(absent_ms > 0);
+	client->absent_ms = absent_ms;
+}
+
 static int ipc_client_free_slot(const struct ipc_client *client)
 {
 	for (int i = 0; i < client->count; i++)
@@ -662,9 +669,12 @@ static int ipc_send(struct ipc_client *client, struct ipc_line *line, const char
                     struct err *err)
 {
 	nng_msg *message = NULL;
-	int64_t begun_ms = ipc_mono_ms(), half_ms = (deadline_ms - begun_ms) / 2;
+	int64_t begun_ms = ipc_mono_ms(), half_ms;
 	int rv = nng_msg_alloc(&message, 0);
 
+	if (client->absent_ms > 0 && begun_ms + client->absent_ms < deadline_ms)
+		deadline_ms = begun_ms + client->absent_ms;
+	half_ms = (deadline_ms - begun_ms) / 2;
 	if (rv == 0)
 		rv = nng_msg_append(message, request, len);
 	if (rv == 0)
@@ -681,7 +691,7 @@ static int ipc_send(struct ipc_client *client, struct ipc_line *line, const char
 	if (message != NULL)
 		nng_msg_free(message);
 	if (rv == NNG_ETIMEDOUT)
-		return err_set(err, ERR_TEMP, "IPC_DOWN", "nobody answers on %s; the request was not sent", client->path);
+		return err_set(err, ERR_TEMP, "IPC_ABSENT", "nobody answers on %s; the request was not sent", client->path);
 	return err_set(err, ERR_TEMP, "IPC_DOWN", "sending to %s failed, the request was not sent: %s", client->path,
 	               nng_strerror(rv));
 }

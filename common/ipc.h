@@ -54,10 +54,13 @@ struct ipc_client;
  * background, and again within half a second of the peer's return. Lives until the process ends. NULL on error. */
 struct ipc_client *ipc_client_new(const char *path, int sockets, struct err *err) MUSTCHECK;
 
+/* How long a request waits for a peer that is not there, of its own time; without this call all of it. Before the first request. */
+void ipc_client_patience(struct ipc_client *client, int absent_ms);
+
 /* Sends and waits for the reply, at most timeout_ms (> 0) including the wait for a free socket and for the peer to come
- * up. 0, or -1 with TEMP: code IPC_TIMEOUT or IPC_DOWN (the peer is gone, stopping or never came); the text says
- * whether the request was not sent or the outcome is unknown. PERM: IPC_TOO_LARGE, or the reply does not fit into buf.
- * The reply replaces the content of buf. A request is never sent twice. */
+ * up. 0, or -1 with TEMP: code IPC_ABSENT (nobody is there, the request was not sent), IPC_TIMEOUT or IPC_DOWN (the peer is gone or
+ * stopping); their text says whether the request was not sent or the outcome is unknown. PERM: IPC_TOO_LARGE, or the reply does not fit
+ * into buf. The reply replaces the content of buf. A request is never sent twice. */
 int ipc_request(struct ipc_client *client, const char *request, size_t len, int timeout_ms, struct buf *reply,
                 struct err *err) MUSTCHECK;
 

@@ -123,15 +123,13 @@ nobody_there_is_told_fast_and_healed_by_itself(void **state)
 	struct answer answer;
 	(void)state;
 	fake_kill(&process);
-	assert_int_equal(workers_hello(workers, &answer), -1);
-	assert_int_equal(answer.code, PROTO_WORKERS_DOWN);
-	answer_release(&answer);
-	int64_t begun = now_ms();
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 5; i++) { /* the first as fast as the others */
+		int64_t begun = now_ms();
 		assert_int_equal(workers_hello(workers, &answer), -1);
+		assert_int_equal(answer.code, PROTO_WORKERS_DOWN);
+		assert_true(now_ms() - begun < 3 * WORKERS_ABSENT_MS);
 		answer_release(&answer);
 	}
-	assert_true(now_ms() - begun < 5 * WORKERS_DOWN_PATIENCE_MS + 2000);
 	fake_start(&process, folder, "j-1", "b-2", 10);
 	int rc = -1;
 	for (int i = 0; i < 100 && rc != 0; i++) {
