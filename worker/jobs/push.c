@@ -28,6 +28,7 @@ struct push {
 	bool last_word;    /* sending has ended: what was confirmed is marked even after a stop */
 	bool gate_shut;    /* found shut in mid-push */
 	struct err failed; /* marking failed where no error can be returned */
+	struct err unsent; /* why the first item whose call came to nothing was not sent */
 };
 
 /* --- items of the journal --- */
@@ -337,8 +338,12 @@ static void item_done(struct temu_stock_item *item, void *arg)
 	struct push *p = arg;
 	size_t index = (size_t)(item - p->items);
 
-	if (item->outcome == TEMU_STOCK_UNSENT)
+	if (item->outcome == TEMU_STOCK_UNSENT) {
+		if (p->unsent.class == ERR_NONE)
+			err_set(&p->unsent, ERR_TEMP, "PUSH_UNSENT", "not everything could be sent, first SKU %" PRId64 ": %s %s",
+			        item->sku_id, item->code_text, item->reason);
 		return;
+	}
 	p->phases[index] = DECIDED;
 	p->decided[p->decided_count++] = index;
 	count_outcome(p->sync, item);
@@ -367,19 +372,28 @@ static int restore_work(struct db *db, void *arg, struct err *err)
 	return ledger_restore(db, sync->shop->id, run_id(sync->run), r->ledger, r->count, err);
 }
 
+static bool certainly_unsent(const struct push *p, size_t index)
+{
+	return p->phases[index] == INTENDED && p->items[index].outcome == TEMU_STOCK_UNSENT;
+}
+
 static int restore_unsent(struct push *p, struct err *err)
 {
 	struct rows r = { .push = p };
+	size_t count = 0;
 	int rc = 0;
 
-	r.ledger = calloc(p->intended ? p->intended : 1, sizeof(*r.ledger));
+	for (size_t i = 0; i < p->intended; i++)
+		count += certainly_unsent(p, i);
+	if (count == 0)
+		return 0;
+	r.ledger = calloc(count, sizeof(*r.ledger));
 	if (!r.ledger)
 		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
 	for (size_t i = 0; i < p->intended; i++)
-		if (p->phases[i] == INTENDED && p->items[i].outcome == TEMU_STOCK_UNSENT)
+		if (certainly_unsent(p, i))
 			fill_push(p, i, &r.ledger[r.count++]);
-	if (r.count > 0)
-		rc = push_db(p, false, 1, restore_work, &r, err);
+	rc = push_db(p, false, 1, restore_work, &r, err);
 	free(r.ledger);
 	return rc;
 }
@@ -390,7 +404,7 @@ static int push_init(struct push *p, struct sync *sync, struct err *err)
 {
 	size_t count = sync->plan.count;
 
-	*p = (struct push){ .sync = sync, .count = count, .failed = ERR_INIT };
+	*p = (struct push){ .sync = sync, .count = count, .failed = ERR_INIT, .unsent = ERR_INIT };
 	p->items = calloc(count, sizeof(*p->items));
 	p->phases = calloc(count, sizeof(*p->phases));
 	p->decided = calloc(count, sizeof(*p->decided));
@@ -412,11 +426,17 @@ static int settle(struct push *p, int sent, struct err *err)
 	struct err inner = ERR_INIT;
 
 	p->last_word = true;
-	if (mark_decided(p, &inner) != 0 || (sent != 0 && restore_unsent(p, &inner) != 0)) {
+	if (mark_decided(p, &inner) != 0 || restore_unsent(p, &inner) != 0) {
 		if (sent != 0)
 			log_warning("after the stop: %s; these SKUs stay unknown", inner.text);
 		else if (err)
 			*err = inner;
+		return -1;
+	}
+	/* The sending came to its end, but single calls came to nothing: the rest is another attempt's. */
+	if (sent == 0 && p->unsent.class != ERR_NONE) {
+		if (err)
+			*err = p->unsent;
 		return -1;
 	}
 	return sent;

@@ -826,6 +826,25 @@ static void a_shop_that_shuts_us_out_holds_the_run(void **state)
 	assert_in_step();
 }
 
+/* One call of many comes to nothing without having been sent: no success, and the next attempt sends it. */
+static void a_call_that_came_to_nothing_is_not_forgotten(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 4);
+	gateway_order(&w, "/fault", "{\"kind\":\"code\",\"code\":120012023,\"type\":\"bg.local.goods.stock.edit\",\"count\":1}");
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(ended.record.attempt, 2);
+	assert_true(m.calls[CALL_RESTORE] > 0);
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), 0);
+	ended_release(&ended);
+	assert_in_step();
+	assert_int_equal(edits() - before, 10);
+}
+
 static void a_shop_that_refuses_one_sku(void **state)
 {
 	char fault[200];
@@ -1009,6 +1028,7 @@ int main(void)
 		TEST(a_cancel_in_mid_push_leaves_nothing_unknown),
 		TEST(a_confirmed_sku_with_a_lost_attempt_stays_unknown),
 		TEST(a_shop_that_shuts_us_out_holds_the_run),
+		TEST(a_call_that_came_to_nothing_is_not_forgotten),
 		TEST(a_shop_that_refuses_one_sku),
 		TEST(an_empty_catalogue_is_not_believed),
 		TEST(a_page_twice_and_ids_as_strings),
