@@ -233,7 +233,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	if (options.check)
-		return printf("the settings are right: %zu shops\n", settings.shop_count) < 0;
+		daemon_exit(printf("the settings are right: %zu shops\n", settings.shop_count) < 0);
 	log_init("temu-api", (enum log_level)settings.log_level, (enum log_format)settings.log_format);
 	raise_descriptors();
 	if (serve(&options, &settings, &err) != 0) {
