@@ -55,7 +55,8 @@ class LiveClient:
             found = self._changed.wait_for(lambda: any(wanted(e) for e in self.events) or self.failure, timeout)
             hits = [e for e in self.events if wanted(e)]
             if not hits:
-                raise StackError("no such event in %d s (%s)" % (timeout, self.failure if found else "time-out"))
+                raise StackError("no such event in %d s (%s); %d came, the last: %s"
+                                 % (timeout, self.failure if found else "time-out", len(self.events), self.events[-3:]))
             return hits[0]
 
     def await_end(self, timeout=30):
@@ -98,11 +99,21 @@ class StackCase(unittest.TestCase):
     def tearDownClass(cls):
         try:
             cls.stack.stop()
+            cls.assert_clean_logs()
         finally:
             if os.environ.get("TEMU_TEST_KEEP"):
                 print("kept:", cls.folder)
             else:
                 shutil.rmtree(cls.folder, ignore_errors=True)
+
+    @classmethod
+    def assert_clean_logs(cls):
+        """A sanitizer's report ends no daemon's life for certain, and no test by itself."""
+        for name in os.listdir(cls.stack.path("log")):
+            with open(cls.stack.path("log", name), encoding="utf-8", errors="replace") as file:
+                text = file.read()
+            for word in ("Sanitizer", "runtime error:", "Assertion"):
+                assert word not in text, "%s: %s" % (name, text[max(0, text.index(word) - 200):][:4000])
 
     @classmethod
     def open_gate(cls, gate):

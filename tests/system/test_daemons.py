@@ -313,7 +313,7 @@ class Life(StackCase):
 
     def test_second_signal_and_the_end_of_the_drain(self):
         # A server that answers nothing at all, not even the cancel.
-        for drain_ms, signals in ((60000, 2), (300, 1)):
+        for drain_ms, signals, says in ((60000, 2, "second signal during the drain"), (300, 1, "the drain took longer than 300 ms")):
             with self.subTest(signals=signals):
                 self.stack.workers.stop()
                 self.stack.settings["workers.drain_ms"] = drain_ms
@@ -330,7 +330,8 @@ class Life(StackCase):
                         os.kill(self.stack.workers.pid, signal.SIGINT)
                     await_condition(lambda: not self.stack.workers.alive(), what="the end")
                     self.assertLess(time.monotonic() - begun, 2)
-                    self.assertIn(self.stack.workers.stop(), (0, 1))
+                    self.assertIn(says, self.stack.workers.tail())
+                    self.assertEqual(self.stack.workers.stop(), 1)
                 finally:
                     os.kill(self.stack.sql.pid, signal.SIGCONT)
                     self.stack.settings["workers.drain_ms"] = 1200
@@ -557,6 +558,7 @@ class Kills(StackCase):
         known = self.stack.request("GET", "/api/runs?limit=500")[2]["runs"]
         self.assertLessEqual(runs, {run["run_id"] for run in known})
         self.assertEqual({run["state"] for run in known} - {"success", "partial"}, set())
+        self.assertTrue(any(run["rescues"] for run in known), "no kill hit a run")
 
 
 if __name__ == "__main__":
