@@ -9,7 +9,7 @@ static const char sql_read[] =
     "SELECT COUNT(*) FROM dbo.temu_shop WHERE shop = @shop AND catalogue_at IS NOT NULL\n"
     "SELECT l.sku_id, l.goods_id, l.sku, l.active, l.known, l.wanted, l.sent, CONVERT(varchar(33), l.sent_at, 126),\n"
     "  p.id, p.goods_id, p.sku, p.goods_name, p.is_active, p.jtl_article_id, i.id, i.jtl_stock, i.temu_stock, i.needs_sync,\n"
-    "  l.sent_from\n"
+    "  l.sent_from, CONVERT(varchar(33), l.doubt_at, 126)\n"
     "FROM dbo.temu_ledger l\n"
     "LEFT JOIN dbo.temu_products p ON p.id = l.product_id\n"
     "LEFT JOIN (SELECT product_id, MIN(id) AS id FROM dbo.temu_inventory GROUP BY product_id) f ON f.product_id = p.id\n"
@@ -70,9 +70,10 @@ static int take_row(void *arg, const struct db_row *row, struct err *err)
 	    take_or_zero(row, 12, &product_active, err) != 0 || take_maybe(row, 13, &l.article, err) != 0 ||
 	    take_maybe(row, 14, &l.inventory, err) != 0 || take_or_zero(row, 15, &l.jtl_stock, err) != 0 ||
 	    take_or_zero(row, 16, &l.temu_stock, err) != 0 || take_or_zero(row, 17, &needs_sync, err) != 0 ||
-	    take_maybe(row, 18, &l.sent_from, err) != 0)
+	    take_maybe(row, 18, &l.sent_from, err) != 0 ||
+	    rows_time_read(db_row_text(row, 7, NULL), &l.sent_ms, err) != 0 ||
+	    rows_time_read(db_row_text(row, 19, NULL), &l.doubt_ms, err) != 0)
 		return -1;
-	l.sent_ms = rows_time_read(db_row_text(row, 7, NULL));
 	l.active = active != 0;
 	l.product_active = product_active != 0;
 	l.needs_sync = needs_sync != 0;
@@ -204,10 +205,21 @@ int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct 
 
 /* --- pushing --- */
 
+static void add_time(struct dbjson *json, const char *name, int64_t ms)
+{
+	char time[ROWS_TIME_MAX];
+
+	if (ms != 0)
+		dbjson_text(json, name, rows_time(ms, time));
+	else
+		dbjson_null(json, name);
+}
+
 static const char sql_intend[] =
     "UPDATE l SET known = NULL, known_at = NULL, sent = j.w, sent_from = j.v, sent_at = CONVERT(datetime2(3), @now, 126),\n"
-    "  sent_run = @run, code = NULL, request_id = NULL\n"
-    "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w', v int '$.v') j ON j.k = l.sku_id\n"
+    "  sent_run = @run, code = NULL, request_id = NULL, doubt_at = CONVERT(datetime2(3), j.d, 126)\n"
+    "FROM dbo.temu_ledger l\n"
+    "JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w', v int '$.v', d varchar(33) '$.d') j ON j.k = l.sku_id\n"
     "WHERE l.shop = @shop";
 
 int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_push *rows, size_t count,
@@ -227,6 +239,7 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 		dbjson_int64(&json, "k", rows[i].sku_id);
 		dbjson_int64(&json, "w", rows[i].target);
 		rows_maybe(&json, "v", rows[i].known);
+		add_time(&json, "d", rows[i].doubt_ms);
 	}
 	rc = rows_send(db, "ledger intend", sql_intend, &json, params, 4, &affected, err);
 	dbjson_release(&json);
@@ -236,7 +249,7 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 }
 
 static const char sql_judge[] =
-    "UPDATE l SET code = NULLIF(j.c, N''), request_id = NULLIF(j.r, N''),\n"
+    "UPDATE l SET code = NULLIF(j.c, N''), request_id = NULLIF(j.r, N''), sent_at = CONVERT(datetime2(3), @now, 126),\n"
     "  known = CASE WHEN j.o = 1 THEN j.w ELSE l.known END,\n"
     "  known_at = CASE WHEN j.o = 1 THEN CONVERT(datetime2(3), @now, 126) ELSE l.known_at END\n"
     "FROM dbo.temu_ledger l\n"
@@ -266,15 +279,16 @@ int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledge
 }
 
 static const char sql_restore[] =
-    "UPDATE l SET known = j.v, sent = j.s, sent_from = j.f, sent_at = CONVERT(datetime2(3), j.t, 126)\n"
+    "UPDATE l SET known = j.v, sent = j.s, sent_from = j.f, sent_at = CONVERT(datetime2(3), j.t, 126),\n"
+    "  doubt_at = CONVERT(datetime2(3), j.d, 126)\n"
     "FROM dbo.temu_ledger l\n"
-    "JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w', v int '$.v', s int '$.s', f int '$.f', t varchar(33) '$.t') j\n"
+    "JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w', v int '$.v', s int '$.s', f int '$.f', t varchar(33) '$.t',\n"
+    "  d varchar(33) '$.d') j\n"
     "  ON j.k = l.sku_id\n"
     "WHERE l.shop = @shop AND l.sent_run = @run AND l.known IS NULL AND l.sent = j.w";
 
 int ledger_restore(struct db *db, int64_t shop, const char *run, const struct ledger_push *rows, size_t count, struct err *err)
 {
-	char time[ROWS_TIME_MAX];
 	struct db_param params[3] = { [1] = db_param_int64("@shop", shop), [2] = db_param_text("@run", run) };
 	struct dbjson json;
 	int rc;
@@ -287,7 +301,8 @@ int ledger_restore(struct db *db, int64_t shop, const char *run, const struct le
 		rows_maybe(&json, "v", rows[i].known);
 		rows_maybe(&json, "s", rows[i].sent);
 		rows_maybe(&json, "f", rows[i].sent_from);
-		dbjson_text(&json, "t", rows[i].sent_ms ? rows_time(rows[i].sent_ms, time) : NULL);
+		add_time(&json, "t", rows[i].sent_ms);
+		add_time(&json, "d", rows[i].doubt_ms);
 	}
 	rc = rows_send(db, "ledger restore", sql_restore, &json, params, 3, NULL, err);
 	dbjson_release(&json);

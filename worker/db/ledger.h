@@ -37,7 +37,8 @@ struct ledger_row {
 	bool active;
 	struct maybe known, wanted, sent;
 	struct maybe sent_from; /* what was known when it was sent */
-	int64_t sent_ms;        /* 0 = never sent */
+	int64_t sent_ms;        /* 0 = never sent; when it was judged, once it was */
+	int64_t doubt_ms;       /* when an attempt of another value went out that may still arrive; 0 = none */
 	struct maybe product;   /* temu_products.id; the rest of this block is of that row */
 	int64_t product_goods;
 	const char *product_sku, *goods_name; /* "" when NULL */
@@ -92,14 +93,15 @@ struct ledger_push {
 	struct maybe known;           /* before: becomes sent_from */
 	struct maybe sent, sent_from; /* before, for ledger_restore */
 	int64_t sent_ms;
+	int64_t doubt_ms;              /* for ledger_intend: to be set; for ledger_restore: before */
 	bool confirmed;                /* for ledger_judge */
 	const char *code, *request_id; /* for ledger_judge; "" = none */
 };
-/* Before the call: known becomes unknown, sent the target, sent_from what was known. LEDGER_ROWS (TEMP) when a row is missing:
+/* Before the call: known becomes unknown, sent the target, sent_from what was known, doubt as given. LEDGER_ROWS (TEMP) when a row is missing:
  * then nothing may be sent. */
 int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, const struct ledger_push *rows, size_t count,
                   struct err *err) MUSTCHECK;
-/* After it: confirmed ones are known to have the target; code and request id of all. */
+/* After it: confirmed ones are known to have the target; time, code and request id of all. */
 int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_push *rows, size_t count,
                  struct err *err) MUSTCHECK;
 /* The call was certainly not sent: as it was before the intent, if nothing else has written the row since. */

@@ -12,15 +12,17 @@ const char *rows_time(int64_t now_ms, char out[ROWS_TIME_MAX])
 	return out;
 }
 
-int64_t rows_time_read(const char *text)
+int rows_time_read(const char *text, int64_t *ms, struct err *err)
 {
 	char zulu[ROWS_TIME_MAX + 2];
-	int64_t ms = 0;
 
-	if (!text || strlen(text) >= ROWS_TIME_MAX)
+	*ms = 0;
+	if (!text)
 		return 0;
-	snprintf(zulu, sizeof(zulu), "%sZ", text);
-	return clock_parse(zulu, &ms) == 0 ? ms : 0;
+	snprintf(zulu, sizeof(zulu), "%.*sZ", ROWS_TIME_MAX, text);
+	if (clock_parse(zulu, ms) == 0)
+		return 0;
+	return err_set(err, ERR_PERM, "SQL_ROW", "\"%.40s\" is no time", text);
 }
 
 void rows_maybe(struct dbjson *rows, const char *name, struct maybe value)

@@ -14,8 +14,8 @@
 
 /* "2026-11-24T05:04:17.123" for CONVERT(datetime2(3), @now, 126). Returns out. */
 const char *rows_time(int64_t now_ms, char out[ROWS_TIME_MAX]);
-/* What CONVERT(varchar(33), column, 126) gives, as UTC milliseconds; 0 for NULL or anything else. */
-int64_t rows_time_read(const char *text);
+/* What CONVERT(varchar(33), column, 126) gives, as UTC milliseconds; 0 for NULL. SQL_ROW (PERM): something else is there. */
+int rows_time_read(const char *text, int64_t *ms, struct err *err) MUSTCHECK;
 void rows_maybe(struct dbjson *rows, const char *name, struct maybe value);
 
 /* Runs sql with the rows as @j and the other parameters (params[0] is filled here, count includes it). */

@@ -76,11 +76,12 @@ int listings_add_ledger(struct listings *list, const struct ledger_row *row, str
 		return no_memory(err);
 	item->in_ledger = true;
 	item->was_active = row->active;
-	item->known = row->known;
+	item->known = item->known_before = row->known;
 	item->wanted_before = row->wanted;
 	item->sent = row->sent;
 	item->sent_from = row->sent_from;
 	item->sent_ms = row->sent_ms;
+	item->doubt_ms = row->doubt_ms;
 	item->ledger_same = row->active;
 	take_tables(item, row);
 	return 0;

@@ -16,8 +16,8 @@ struct listing {
 
 	/* of the ledger and the old system's tables */
 	bool in_ledger, was_active;
-	struct maybe known, wanted_before, sent, sent_from;
-	int64_t sent_ms;
+	struct maybe known, known_before, wanted_before, sent, sent_from; /* known: with what TEMU reported taken in */
+	int64_t sent_ms, doubt_ms;
 	struct maybe product, article_before, inventory;
 	bool product_same; /* the product row says what TEMU says */
 	bool ledger_same;  /* so does the ledger row, its known value apart */

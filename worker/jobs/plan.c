@@ -5,13 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool plan_recent(int64_t sent_ms, int64_t now_ms)
+{
+	return sent_ms != 0 && now_ms - sent_ms < PLAN_READ_BACK_MS && sent_ms - now_ms < PLAN_READ_BACK_MS;
+}
+
+int64_t plan_doubt(struct maybe ledger, struct maybe sent, int64_t sent_ms, int64_t doubt_ms, int64_t wanted)
+{
+	return !ledger.set && sent.set && sent.value != wanted && sent_ms > doubt_ms ? sent_ms : doubt_ms;
+}
+
 struct baseline plan_baseline(struct maybe ledger, struct maybe sent_from, int64_t sent_ms, struct maybe reported, int64_t now_ms)
 {
-	bool just_sent = sent_ms != 0 && now_ms - sent_ms < PLAN_READ_BACK_MS;
-
 	if (!reported.set)
 		return (struct baseline){ ledger, false };
-	if (!just_sent)
+	if (!plan_recent(sent_ms, now_ms))
 		return (struct baseline){ reported, true };
 	if (!ledger.set || maybe_equal(reported, ledger) || maybe_equal(reported, sent_from))
 		return (struct baseline){ ledger, false };

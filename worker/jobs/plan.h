@@ -16,6 +16,14 @@ struct baseline {
 	struct maybe known; /* what to compare with */
 	bool believed;      /* it follows from the value just read: the ledger is to be set to it */
 };
+/* Whether something sent at that time may still be under way, or not be seen yet. A time in the future is a clock set right since. */
+bool plan_recent(int64_t sent_ms, int64_t now_ms);
+
+/* Before wanted is sent: since when an attempt of another value may still arrive (0 = none), given the ledger's known, its last
+ * attempt (sent, sent_ms) and the doubt it already holds. While that is recent, a confirmation of wanted makes nothing known: the
+ * late attempt may overwrite it. A late attempt of the same value does no harm. */
+int64_t plan_doubt(struct maybe ledger, struct maybe sent, int64_t sent_ms, int64_t doubt_ms, int64_t wanted);
+
 /* ledger: what the ledger says (not set: unknown, or not in the ledger); sent_from, sent_ms: what was known when something was
  * last sent, and when (0 = never); reported: what TEMU just reported in a complete read, not set in quick mode.
  *

@@ -168,20 +168,33 @@ static int intend_work(struct db *db, void *arg, struct err *err)
 	return ledger_intend(db, sync->shop->id, run_id(sync->run), r->now_ms, r->ledger, r->count, err);
 }
 
-static void fill_push(const struct push *p, size_t index, struct ledger_push *row)
+static int64_t doubt_of(const struct listing *listing, int64_t wanted)
+{
+	return plan_doubt(listing->known_before, listing->sent, listing->sent_ms, listing->doubt_ms, wanted);
+}
+
+/* TEMU said so, and nothing sent earlier, in this call or in an earlier run, may still arrive and say otherwise. What is not
+ * certain stays unknown and is read again. */
+static bool is_certain(const struct temu_stock_item *item, const struct listing *listing, int64_t now_ms)
+{
+	return item->outcome == TEMU_STOCK_CONFIRMED && !item->late && !plan_recent(doubt_of(listing, item->target), now_ms);
+}
+
+static void fill_push(const struct push *p, size_t index, int64_t now_ms, struct ledger_push *row)
 {
 	const struct plan_item *change = change_of(p, index);
 	const struct temu_stock_item *item = &p->items[index];
+	const struct listing *listing = listing_of(p->sync, change);
 
 	*row = (struct ledger_push){
 		.sku_id = change->sku_id,
 		.target = change->wanted,
 		.known = change->known,
 		.sent = change->sent,
-		.sent_from = listing_of(p->sync, change)->sent_from,
-		.sent_ms = listing_of(p->sync, change)->sent_ms,
-		/* A late attempt may still overwrite what a newer run sets: such a listing stays unknown and is read again. */
-		.confirmed = item->outcome == TEMU_STOCK_CONFIRMED && !item->late,
+		.sent_from = listing->sent_from,
+		.sent_ms = listing->sent_ms,
+		.doubt_ms = doubt_of(listing, change->wanted),
+		.confirmed = is_certain(item, listing, now_ms),
 		.code = item->code_text,
 		.request_id = item->request_id,
 	};
@@ -200,7 +213,7 @@ static int intend_next(struct push *p, struct err *err)
 		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
 	for (size_t i = p->intended; i < p->intended + count; i++)
 		if (p->phases[i] == PLANNED)
-			fill_push(p, i, &r.ledger[r.count++]);
+			fill_push(p, i, r.now_ms, &r.ledger[r.count++]);
 	if (r.count > 0)
 		rc = push_db(p, false, 1, intend_work, &r, err);
 	free(r.ledger);
@@ -277,7 +290,7 @@ static int mark_rows(struct push *p, struct rows *r, struct err *err)
 		const struct plan_item *change = change_of(p, p->decided[i]);
 		const struct listing *listing = listing_of(p->sync, change);
 
-		fill_push(p, p->decided[i], &r->ledger[i]);
+		fill_push(p, p->decided[i], r->now_ms, &r->ledger[i]);
 		if (old && r->ledger[i].confirmed && listing->product.set)
 			r->inventory[r->inventory_count++] =
 			    (struct inventory_confirmed){ listing->product.value, change->wanted };
@@ -285,7 +298,7 @@ static int mark_rows(struct push *p, struct rows *r, struct err *err)
 	return push_db(p, true, 1 + (r->inventory_count > 0), mark_work, r, err);
 }
 
-static int journal_rows(struct push *p, struct err *err)
+static int journal_rows(struct push *p, int64_t now_ms, struct err *err)
 {
 	struct item_batch batch;
 	int rc;
@@ -300,7 +313,9 @@ static int journal_rows(struct push *p, struct err *err)
 		record->outcome = outcome_of(item->outcome);
 		record->code = item->code_text;
 		record->request_id = item->request_id;
-		record->text = item->late ? "confirmed; an earlier attempt may still arrive, so it is read again" : item->reason;
+		record->text = item->reason;
+		if (item->outcome == TEMU_STOCK_CONFIRMED && !is_certain(item, listing_of(p->sync, change_of(p, p->decided[i])), now_ms))
+			record->text = "confirmed; an earlier attempt may still arrive, so it is read again";
 	}
 	rc = run_items_judge(p->sync->run, batch.records, p->decided_count, err);
 	batch_release(&batch);
@@ -319,7 +334,7 @@ static int mark_decided(struct push *p, struct err *err)
 	r.inventory = calloc(r.count, sizeof(*r.inventory));
 	if (!r.ledger || !r.inventory)
 		err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
-	else if (mark_rows(p, &r, err) == 0 && journal_rows(p, err) == 0)
+	else if (mark_rows(p, &r, err) == 0 && journal_rows(p, r.now_ms, err) == 0)
 		rc = 0;
 	if (rc == 0) {
 		for (size_t i = 0; i < p->decided_count; i++)
@@ -391,8 +406,10 @@ static int restore_unsent(struct push *p, struct err *err)
 	if (!r.ledger)
 		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
 	for (size_t i = 0; i < p->intended; i++)
-		if (certainly_unsent(p, i))
-			fill_push(p, i, &r.ledger[r.count++]);
+		if (certainly_unsent(p, i)) {
+			fill_push(p, i, 0, &r.ledger[r.count]);
+			r.ledger[r.count++].doubt_ms = listing_of(p->sync, change_of(p, i))->doubt_ms;
+		}
 	rc = push_db(p, false, 1, restore_work, &r, err);
 	free(r.ledger);
 	return rc;

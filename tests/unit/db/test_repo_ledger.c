@@ -168,7 +168,7 @@ static void intent_and_judgement(void **state)
 	struct ledger_push pushes[] = {
 		{ .sku_id = 110, .target = 1, .known = maybe_of(5), .code = "", .request_id = "eu-1", .confirmed = true },
 		{ .sku_id = 120, .target = 2, .known = maybe_of(6), .code = "TEMU_150013002", .request_id = "eu-2" },
-		{ .sku_id = 130, .target = 3, .known = maybe_of(7), .code = "", .request_id = "" },
+		{ .sku_id = 130, .target = 3, .known = maybe_of(7), .code = "", .request_id = "", .doubt_ms = NOW - 9 },
 	};
 	struct ledger_push missing[] = { { .sku_id = 999, .target = 1, .code = "", .request_id = "" } };
 	struct found found;
@@ -183,8 +183,11 @@ static void intent_and_judgement(void **state)
 	assert_int_equal(found.row.sent.value, 1);
 	assert_int_equal(found.row.sent_ms, NOW);
 	assert_int_equal(found.row.sent_from.value, 5);
+	assert_int_equal(found.row.doubt_ms, 0);
+	assert_int_equal(look(1, 130).row.doubt_ms, NOW - 9);
 	OK(ledger_judge(db, 1, NOW, pushes, 2, &err));
-	OK(ledger_judge(db, 1, NOW, pushes, 2, &err));
+	OK(ledger_judge(db, 1, NOW + 7, pushes, 2, &err));
+	assert_int_equal(look(1, 120).row.sent_ms, NOW + 7);
 	assert_int_equal(look(1, 110).row.known.value, 1);
 	assert_false(look(1, 120).row.known.set);
 	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_ledger WHERE sku_id = 120 AND code = 'TEMU_150013002' "
@@ -193,10 +196,11 @@ static void intent_and_judgement(void **state)
 	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_ledger WHERE code IS NULL"), 2);
 	OK(ledger_restore(db, 1, "another run", &pushes[2], 1, &err));
 	assert_false(look(1, 130).row.known.set);
+	pushes[2].doubt_ms = 0;
 	OK(ledger_restore(db, 1, RUN, &pushes[2], 1, &err));
 	found = look(1, 130);
 	assert_int_equal(found.row.known.value, 7);
-	assert_true(!found.row.sent.set && !found.row.sent_from.set && found.row.sent_ms == 0);
+	assert_true(!found.row.sent.set && !found.row.sent_from.set && found.row.sent_ms == 0 && found.row.doubt_ms == 0);
 	assert_int_equal(ledger_intend(db, 1, RUN, NOW, missing, 1, &err), -1);
 	assert_string_equal(err.code, "LEDGER_ROWS");
 }

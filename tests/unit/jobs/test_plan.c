@@ -50,6 +50,7 @@ static void baseline(void **state)
 		{ 5, NONE, just, 9, NONE, true },              /* nobody knows what the old value was */
 		{ NONE, 9, just, 5, NONE, false },             /* unknown outcome: an attempt may still arrive */
 		{ 0, 3, now, 3, 0, false },
+		{ 5, 9, now + PLAN_READ_BACK_MS, 9, 9, true }, /* the clock was wrong: the value read counts */
 	};
 
 	(void)state;
@@ -60,6 +61,17 @@ static void baseline(void **state)
 		if (!maybe_equal(b.known, maybe(cases[i].known)) || b.believed != cases[i].believed)
 			fail_msg("case %zu", i);
 	}
+}
+
+static void doubt(void **state)
+{
+	(void)state;
+	assert_int_equal(plan_doubt(maybe(NONE), maybe(NONE), 0, 0, 5), 0);   /* never sent */
+	assert_int_equal(plan_doubt(maybe(4), maybe(4), 90, 0, 5), 0);        /* settled */
+	assert_int_equal(plan_doubt(maybe(4), maybe(4), 90, 50, 5), 50);      /* an older doubt ages by itself */
+	assert_int_equal(plan_doubt(maybe(NONE), maybe(4), 90, 50, 5), 90);   /* lost, and another value */
+	assert_int_equal(plan_doubt(maybe(NONE), maybe(5), 90, 50, 5), 50);   /* lost, and the same value */
+	assert_int_equal(plan_doubt(maybe(NONE), maybe(4), 90, 100, 5), 100);
 }
 
 static void only_what_differs(void **state)
@@ -188,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(baseline),
+		cmocka_unit_test(doubt),
 		cmocka_unit_test(only_what_differs),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(zeros_then_reductions_then_raises),

@@ -12,6 +12,7 @@
 #include "worker/db/products.h"
 #include "worker/db/schema.h"
 #include "worker/jobs/env.h"
+#include "worker/jobs/plan.h"
 
 #define ARTICLES 150
 
@@ -24,7 +25,7 @@ struct row {
 	char sku[128], name[600];
 	bool active;
 	struct maybe known, wanted, sent, sent_from;
-	int64_t sent_ms;
+	int64_t sent_ms, doubt_ms;
 };
 
 enum call { CALL_PREPARE, CALL_SAVE, CALL_WANTED, CALL_READ, CALL_INTEND, CALL_JUDGE, CALL_RESTORE, CALLS };
@@ -271,6 +272,7 @@ int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
 			                  .sent = r->sent,
 			                  .sent_from = r->sent_from,
 			                  .sent_ms = r->sent_ms,
+			                  .doubt_ms = r->doubt_ms,
 			                  .product_sku = "",
 			                  .goods_name = r->name };
 
@@ -358,6 +360,7 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 		row->sent = maybe_of(rows[i].target);
 		row->sent_from = rows[i].known;
 		row->sent_ms = now_ms;
+		row->doubt_ms = rows[i].doubt_ms;
 	}
 	return trip(CALL_INTEND, true, err);
 }
@@ -366,12 +369,13 @@ int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledge
 {
 	(void)db;
 	(void)shop;
-	(void)now_ms;
 	if (trip(CALL_JUDGE, false, err) != 0)
 		return -1;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		find(rows[i].sku_id)->sent_ms = now_ms;
 		if (rows[i].confirmed)
 			find(rows[i].sku_id)->known = maybe_of(rows[i].target);
+	}
 	return trip(CALL_JUDGE, true, err);
 }
 
@@ -389,6 +393,7 @@ int ledger_restore(struct db *db, int64_t shop, const char *run, const struct le
 		row->sent = rows[i].sent;
 		row->sent_from = rows[i].sent_from;
 		row->sent_ms = rows[i].sent_ms;
+		row->doubt_ms = rows[i].doubt_ms;
 	}
 	return 0;
 }
@@ -810,6 +815,35 @@ static void a_confirmed_sku_with_a_lost_attempt_stays_unknown(void **state)
 	assert_in_step();
 }
 
+static void sent_long_ago(void)
+{
+	for (size_t i = 0; i < m.count; i++) {
+		m.rows[i].sent_ms -= m.rows[i].sent_ms ? PLAN_READ_BACK_MS : 0;
+		m.rows[i].doubt_ms -= m.rows[i].doubt_ms ? PLAN_READ_BACK_MS : 0;
+	}
+	commit();
+}
+
+/* A run's attempt got lost, and the next run sends another value: the lost one may arrive after it. */
+static void a_value_is_not_known_while_an_older_one_may_arrive(void **state)
+{
+	NEED_WORLD();
+	stock_of(1, 1, 9);
+	gateway_order(&w, "/fault", "{\"kind\":\"reset_before\",\"type\":\"bg.local.goods.stock.edit\",\"count\":-1}");
+	figure_of(QUICK, RUN_PARTIAL, "unknown");
+	gateway_order(&w, "/clear", "{}");
+	assert_int_equal(unknown(), 1);
+	stock_of(1, 1, 7);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_int_equal(unknown(), 1);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_int_equal(unknown(), 1);
+	sent_long_ago();
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_in_step();
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "changed"), 0);
+}
+
 static void a_shop_that_shuts_us_out_holds_the_run(void **state)
 {
 	struct queue_answer answer;
@@ -1027,6 +1061,7 @@ int main(void)
 		TEST(a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown),
 		TEST(a_cancel_in_mid_push_leaves_nothing_unknown),
 		TEST(a_confirmed_sku_with_a_lost_attempt_stays_unknown),
+		TEST(a_value_is_not_known_while_an_older_one_may_arrive),
 		TEST(a_shop_that_shuts_us_out_holds_the_run),
 		TEST(a_call_that_came_to_nothing_is_not_forgotten),
 		TEST(a_shop_that_refuses_one_sku),
