@@ -134,7 +134,7 @@ void
 life_cancel(struct run_record *run, int64_t now_ms)
 {
 	struct err why = ERR_INIT;
-	err_set(&why, ERR_CANCELLED, "CANCELLED", "cancelled on request before it ran");
+	err_set(&why, ERR_CANCELLED, "CANCELLED", "cancelled on request while it waited");
 	run->cancel = true;
 	set_error(run, &why);
 	over(run, RUN_CANCELLED, now_ms);
@@ -162,7 +162,7 @@ life_rescue(struct run_record *run, const struct life_policy *policy, int64_t no
 	err_set(&why, ERR_PERM, "POISON", "the process was killed %d times while this run was under way; it may be the cause, so it "
 	        "is not tried again", run->rescues);
 	life_give_up(run, &why, now_ms);
-	snprintf(text, LIFE_TEXT_MAX, "failed: %s", why.text);
+	snprintf(text, LIFE_TEXT_MAX, "failed: duration unknown, %s (%s)", why.text, why.code);
 }
 
 void

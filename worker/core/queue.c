@@ -433,8 +433,12 @@ queue_cancel(struct queue *queue, const char *run_id, struct queue_answer *answe
 	pthread_mutex_unlock(&queue->shared.lock);
 	if (again)
 		return 0;
-	if (!running)
+	if (!running) {
 		life_cancel(&next, clock_now_ms());
+		log_context_set(next.id, next.job, "");
+		log_info("cancelled: duration %.3f s, on request while it waited", (double)(next.duration_ms > 0 ? next.duration_ms : 0) / 1000);
+		log_context_clear();
+	}
 	answer->state = next.state;
 	return queue_move(queue, run, &next, running ? "cancel asked for" : next.error_text, err);
 }

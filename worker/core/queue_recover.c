@@ -55,10 +55,10 @@ recover_step(struct queue *queue, struct run *run, struct err *err)
 		life_rescue(&next, &queue->policy, now, text);
 	else if (check_recovered(queue, run, &why) != 0) {
 		life_give_up(&next, &why, now);
-		snprintf(text, sizeof(text), "failed: %s (%s)", why.text, why.code);
+		snprintf(text, sizeof(text), "failed: duration unknown, %s (%s)", why.text, why.code);
 	} else if (next.cancel) {
 		life_cancel(&next, now);
-		snprintf(text, sizeof(text), "cancelled on request before the daemon ended");
+		snprintf(text, sizeof(text), "cancelled: duration unknown, on request before the daemon ended");
 	} else {
 		life_queue(&next, now);
 	}

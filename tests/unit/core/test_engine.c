@@ -253,6 +253,7 @@ cancel_what_waits(void **state)
 	fixture_run(fx, "{}", id);
 	must_cancel(fx, id, RUN_CANCELLED); /* queued */
 	fixture_states(fx, id, "queued cancelled");
+	assert_int_equal(fixture_lines(fx, id, "INFO", "cancelled: duration 0.000 s"), 1);
 	run = fixture_get(fx, id);
 	assert_true(run.cancel && run.finished_ms > 0);
 	assert_string_equal(run.error_code, "CANCELLED");
@@ -270,6 +271,7 @@ cancel_what_waits(void **state)
 	fixture_await_state(fx, id, RUN_HELD);
 	must_cancel(fx, id, RUN_CANCELLED);
 	fixture_states(fx, id, "queued running held cancelled");
+	assert_int_equal(fixture_lines(fx, id, "INFO", "cancelled: duration "), 1);
 	fixture_run(fx, "{}", id); /* the slot is free again */
 	fixture_await_state(fx, id, RUN_SUCCESS);
 }
@@ -619,6 +621,7 @@ poison(void **state)
 	assert_string_equal(run.error_code, "POISON");
 	run_record_release(&run);
 	assert_int_equal(atomic_load(&toy_begun), 0);
+	assert_int_equal(fixture_lines(fx, id, "ERROR", "failed: duration "), 1);
 	assert_int_equal(fixture_lines(fx, id, "ERROR", ""), 1);
 	fixture_run(fx, "{}", id); /* the slot is free for a better one */
 	fixture_await_state(fx, id, RUN_SUCCESS);
