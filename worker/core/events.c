@@ -15,7 +15,7 @@ struct events {
 	const char *boot;
 	char identity[JOURNAL_ID_MAX];
 	pthread_mutex_t lock; /* the publisher comes and goes while the journal's writer publishes */
-	struct ipc_publisher *publisher;
+	struct ipc_publisher *_Atomic publisher; /* never freed */
 	struct buf message;
 };
 
@@ -58,10 +58,8 @@ events_stop(struct events *events)
 int64_t
 events_deaf_ms(struct events *events)
 {
-	pthread_mutex_lock(&events->lock);
-	int64_t deaf_ms = events->publisher != NULL ? ipc_publisher_deaf_ms(events->publisher) : 0;
-	pthread_mutex_unlock(&events->lock);
-	return deaf_ms;
+	struct ipc_publisher *publisher = events->publisher; /* without the lock: who holds it may be what hangs */
+	return publisher != NULL ? ipc_publisher_deaf_ms(publisher) : 0;
 }
 
 void

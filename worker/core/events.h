@@ -14,7 +14,7 @@ struct events *events_new(const char *boot, struct err *err) MUSTCHECK;
 int events_start(struct events *events, const char *path, struct journal *journal, struct err *err) MUSTCHECK;
 /* Unlinks the path; nothing is published afterwards. */
 void events_stop(struct events *events);
-/* How long nobody was let in, in ms (ipc_publisher_deaf_ms); 0 before events_start and after events_stop. */
+/* How long nobody was let in, in ms (ipc_publisher_deaf_ms); 0 before events_start and after events_stop. Never waits. */
 int64_t events_deaf_ms(struct events *events);
 /* After journal_close. NULL is fine. */
 void events_free(struct events *events);
