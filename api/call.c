@@ -247,15 +247,17 @@ call_problem(struct call *call, enum proto_error code, const char *field, const 
 	json_object_close(&call->response->body);
 }
 
-/* The workers name a wrong field at the beginning of the text: "field NAME: ...". */
+/* The workers name a wrong field at the beginning of the text: "field limit: ...", "params.mode: ...". */
 static void
 add_field(struct buf *out, const struct answer *answer)
 {
+	static const char in_names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+	const char *at = strncmp(answer->text, "field ", 6) == 0 ? answer->text + 6 : answer->text;
 	char name[64];
-	size_t len = strncmp(answer->text, "field ", 6) == 0 ? strcspn(answer->text + 6, ":") : 0;
-	if (answer->code != PROTO_BAD_REQUEST || len == 0 || len >= sizeof(name))
+	size_t len = strspn(at, in_names);
+	if (answer->code != PROTO_BAD_REQUEST || len == 0 || len >= sizeof(name) || at[len] != ':')
 		return;
-	memcpy(name, answer->text + 6, len);
+	memcpy(name, at, len);
 	name[len] = '\0';
 	json_add_string(out, "field", name);
 }

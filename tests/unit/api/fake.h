@@ -136,6 +136,10 @@ fake_run_submit(const struct json *args, struct buf *reply)
 		proto_reply_error(reply, PROTO_UNKNOWN_JOB, "no job of this id", NULL);
 		return;
 	}
+	if (!json_is_null(json_get(json_get(args, "params"), "bad"))) {
+		proto_reply_error(reply, PROTO_BAD_REQUEST, "params.bad: not wanted", NULL);
+		return;
+	}
 	if (strcmp(job, "busy") == 0) {
 		proto_reply_error(reply, PROTO_ALREADY_RUNNING, "it runs already", "{\"run_id\":\"busy.1.7\"}");
 		return;

@@ -295,6 +295,8 @@ wrong_orders_are_refused_by_their_field(void **state)
 	snprintf(large, sizeof(large), "{\"job_id\":\"busy\",\"params\":{\"x\":\"%016500d\"}}", 1);
 	execute("", large); /* what only the workers' limits know is told by them, with the field */
 	expect_problem(400, "BAD_REQUEST", "params");
+	execute("", "{\"job_id\":\"busy\",\"params\":{\"bad\":1}}");
+	expect_problem(400, "BAD_REQUEST", "params.bad");
 }
 
 static void
