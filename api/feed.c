@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "common/clock.h"
 #include "common/ipc.h"
 #include "common/log.h"
@@ -81,15 +80,8 @@ receive(const char *text, size_t len, void *arg)
 static struct message *
 take_message(struct feed *feed, int64_t wait_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_kernel_after(wait_ms);
 	int rc = 0;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&feed->lock);
 	while (rc == 0 && feed->first == NULL && !feed->stopping)
 		rc = pthread_cond_timedwait(&feed->come, &feed->lock, &until);

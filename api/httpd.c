@@ -498,11 +498,8 @@ httpd_port(const struct httpd *httpd)
 void
 httpd_stop(struct httpd *httpd, int limit_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_kernel_after(limit_ms);
 	int rc = 0;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += limit_ms / 1000 + (until.tv_nsec + limit_ms % 1000 * 1000000L) / 1000000000L;
-	until.tv_nsec = (until.tv_nsec + limit_ms % 1000 * 1000000L) % 1000000000L;
 	pthread_mutex_lock(&httpd->lock);
 	if (!httpd->stopping)
 		tcp_close_port(httpd->port);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 #include "api/api.h"
 #include "api/hub_client.h"
@@ -465,15 +464,8 @@ hub_start(const struct hub_options *options, struct err *err)
 void
 hub_stop(struct hub *hub, int limit_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_kernel_after(limit_ms);
 	int rc = 0;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += limit_ms / 1000;
-	until.tv_nsec += limit_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&hub->lock);
 	hub->stopping = true;
 	pthread_mutex_unlock(&hub->lock);

@@ -27,6 +27,25 @@ int64_t clock_mono_ms(void)
 	return replaced_mono ? replaced_mono() : read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t clock_kernel_ms(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+struct timespec clock_kernel_after(int64_t ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	if (ms > 0) {
+		at.tv_sec += (time_t)(ms / 1000);
+		at.tv_nsec += (long)(ms % 1000) * 1000000;
+		at.tv_sec += at.tv_nsec / 1000000000;
+		at.tv_nsec %= 1000000000;
+	}
+	return at;
+}
+
 void clock_replace(int64_t (*now_ms)(void), int64_t (*mono_ms)(void))
 {
 	replaced_now = now_ms;

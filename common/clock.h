@@ -4,12 +4,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Milliseconds since 1970 UTC (wall clock). */
 int64_t clock_now_ms(void);
 
 /* Milliseconds of a clock that never jumps; for durations and deadlines. */
 int64_t clock_mono_ms(void);
+
+/* The kernel's clock under clock_mono_ms, which tests cannot replace: what poll() and conditions (CLOCK_MONOTONIC) wait on. */
+int64_t clock_kernel_ms(void);
+/* The moment on it in ms milliseconds (0 when negative), for pthread_cond_timedwait. */
+struct timespec clock_kernel_after(int64_t ms);
 
 /* Tests: both clocks answer through these; NULL restores the real ones. Set before threads start. */
 void clock_replace(int64_t (*now_ms)(void), int64_t (*mono_ms)(void));

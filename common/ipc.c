@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "common/clock.h"
 #include "common/ipc_guard.h"
 #include "common/ipc_probe.h"
 #include "common/log.h"
@@ -36,15 +37,6 @@ enum {
 	REDIAL_PROBE_MS = 500,
 	SILENCE_MS = 3000,       /* a subscriber that hears nothing for so long asks the same */
 };
-
-/* Not clock_mono_ms(): these deadlines are waited for on the kernel's clock, which tests cannot replace. */
-static int64_t ipc_mono_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ipc_url: "ipc://" + path, checked for the length the kernel can take. */
 struct ipc_url {
@@ -652,7 +644,7 @@ static void ipc_client_put(struct ipc_client *client, int slot)
 /* A time-out of 0 means "do not wait" to nng, a negative one "for ever". */
 static int64_t ipc_left_ms(int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - ipc_mono_ms();
+	int64_t left = deadline_ms - clock_kernel_ms();
 
 	return left < 1 ? 1 : left;
 }
@@ -669,7 +661,7 @@ static int ipc_send(struct ipc_client *client, struct ipc_line *line, const char
                     struct err *err)
 {
 	nng_msg *message = NULL;
-	int64_t begun_ms = ipc_mono_ms(), half_ms;
+	int64_t begun_ms = clock_kernel_ms(), half_ms;
 	int rv = nng_msg_alloc(&message, 0);
 
 	if (client->absent_ms > 0 && begun_ms + client->absent_ms < deadline_ms)
@@ -724,7 +716,7 @@ static int ipc_receive(struct ipc_client *client, nng_socket socket, int64_t lef
 int ipc_request(struct ipc_client *client, const char *request, size_t len, int timeout_ms, struct buf *reply,
                 struct err *err)
 {
-	int64_t deadline_ms = ipc_mono_ms() + timeout_ms;
+	int64_t deadline_ms = clock_kernel_ms() + timeout_ms;
 	struct ipc_line *line;
 	int slot, rc;
 
@@ -769,7 +761,7 @@ static void *ipc_subscriber_main(void *arg)
 		if (rv != 0)
 			break;
 		message = nng_aio_get_msg(subscriber->aio);
-		atomic_store(&subscriber->heard_ms, ipc_mono_ms());
+		atomic_store(&subscriber->heard_ms, clock_kernel_ms());
 		if (nng_msg_len(message) > 0) /* an empty one is the publisher's self-check */
 			subscriber->receive(nng_msg_body(message), nng_msg_len(message), subscriber->arg);
 		nng_msg_free(message);
@@ -786,12 +778,12 @@ static void *ipc_subscriber_watch(void *arg)
 
 	for (;;) {
 		nanosleep(&pause, NULL);
-		if (ipc_mono_ms() - atomic_load(&subscriber->heard_ms) < SILENCE_MS ||
+		if (clock_kernel_ms() - atomic_load(&subscriber->heard_ms) < SILENCE_MS ||
 		    ipc_probe_events(subscriber->path, NULL, NULL, SILENCE_MS, NULL) != 0 ||
-		    ipc_mono_ms() - atomic_load(&subscriber->heard_ms) < SILENCE_MS)
+		    clock_kernel_ms() - atomic_load(&subscriber->heard_ms) < SILENCE_MS)
 			continue;
 		ipc_redial(&subscriber->line, subscriber->path);
-		atomic_store(&subscriber->heard_ms, ipc_mono_ms());
+		atomic_store(&subscriber->heard_ms, clock_kernel_ms());
 	}
 	return NULL;
 }
@@ -810,7 +802,7 @@ struct ipc_subscriber *ipc_subscriber_start(const char *path,
 	subscriber->receive = receive;
 	subscriber->arg = arg;
 	snprintf(subscriber->path, sizeof(subscriber->path), "%s", path);
-	atomic_store(&subscriber->heard_ms, ipc_mono_ms());
+	atomic_store(&subscriber->heard_ms, clock_kernel_ms());
 	rv = nng_aio_alloc(&subscriber->aio, NULL, NULL);
 	if (rv == 0) {
 		nng_aio_set_timeout(subscriber->aio, NNG_DURATION_INFINITE);

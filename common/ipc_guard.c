@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <time.h>
+#include "common/clock.h"
 #include "common/ipc_probe.h"
 #include "common/log.h"
 
@@ -12,14 +13,6 @@ enum {
 	PATIENCE_MS = 3000, /* giving up early means to hang up while connecting, the very thing that hurts a listener */
 	FAILURES = 2,       /* in a row, before it is replaced */
 };
-
-static int64_t guard_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void guard_pause(long ms)
 {
@@ -54,7 +47,7 @@ void *ipc_guard_main(void *arg)
 	int failures = 0;
 
 	for (;;) {
-		int64_t begun_ms = guard_now_ms();
+		int64_t begun_ms = clock_kernel_ms();
 		struct err err = ERR_INIT;
 
 		if (guard_probe(guard, &err) == 0) {
@@ -76,5 +69,5 @@ int64_t ipc_guard_deaf_ms(struct ipc_guard *guard)
 {
 	int64_t since_ms = atomic_load(&guard->deaf_since_ms);
 
-	return since_ms == 0 ? 0 : guard_now_ms() - since_ms;
+	return since_ms == 0 ? 0 : clock_kernel_ms() - since_ms;
 }

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+#include "common/clock.h"
 #include "common/ipc.h"
 
 #define GREETING 8
@@ -25,18 +25,10 @@ struct probe {
 	int64_t until_ms;
 };
 
-static int64_t probe_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now); /* not the clock that tests replace: poll waits on this one */
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int probe_wait(struct probe *probe, short events, struct err *err)
 {
 	struct pollfd wait = { .fd = probe->fd, .events = events };
-	int64_t left = probe->until_ms - probe_now_ms();
+	int64_t left = probe->until_ms - clock_kernel_ms();
 	int rc = left > 0 ? poll(&wait, 1, (int)left) : 0;
 
 	if (rc > 0 || (rc < 0 && errno == EINTR))
@@ -148,7 +140,7 @@ static int probe_ask(struct probe *probe, const char *request, size_t len, struc
 
 int ipc_probe(const char *path, const char *request, size_t len, int timeout_ms, struct buf *reply, struct err *err)
 {
-	struct probe probe = { .path = path, .fd = -1, .until_ms = probe_now_ms() + timeout_ms };
+	struct probe probe = { .path = path, .fd = -1, .until_ms = clock_kernel_ms() + timeout_ms };
 	int rc = probe_connect(&probe, err);
 
 	if (rc == 0)
@@ -162,7 +154,7 @@ int ipc_probe(const char *path, const char *request, size_t len, int timeout_ms,
 
 int ipc_probe_events(const char *path, void (*nudge)(void *arg), void *arg, int timeout_ms, struct err *err)
 {
-	int64_t until_ms = probe_now_ms() + timeout_ms;
+	int64_t until_ms = clock_kernel_ms() + timeout_ms;
 	struct probe probe = { .path = path, .fd = -1, .until_ms = until_ms };
 	struct err own = ERR_INIT;
 	char byte;
@@ -175,13 +167,13 @@ int ipc_probe_events(const char *path, void (*nudge)(void *arg), void *arg, int 
 	if (rc == 0)
 		rc = probe_greet(&probe, SUB, PUB, err);
 	while (rc == 0) { /* the greeting comes before the publisher counts us among its subscribers: nudge again */
-		int64_t slice_ms = probe_now_ms() + NUDGE_MS;
+		int64_t slice_ms = clock_kernel_ms() + NUDGE_MS;
 
 		if (nudge != NULL)
 			nudge(arg);
 		probe.until_ms = slice_ms < until_ms ? slice_ms : until_ms;
 		rc = probe_receive(&probe, &byte, 1, err);
-		if (rc == 0 || err->class != ERR_TEMP || strcmp(err->code, "IPC_TIMEOUT") != 0 || probe_now_ms() >= until_ms)
+		if (rc == 0 || err->class != ERR_TEMP || strcmp(err->code, "IPC_TIMEOUT") != 0 || clock_kernel_ms() >= until_ms)
 			break;
 		rc = 0;
 	}

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/core/queue_internal.h"
@@ -56,22 +55,10 @@ queue_run_free(struct run *run)
 	free(run);
 }
 
-static struct timespec
-moment_in(int64_t wait_ms)
-{
-	struct timespec at; /* not clock_mono_ms(): conditions are waited for on the kernel's clock, which tests cannot replace */
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += wait_ms / 1000;
-	at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	at.tv_sec += at.tv_nsec / 1000000000;
-	at.tv_nsec %= 1000000000;
-	return at;
-}
-
 static void
 wait_changed(struct queue *queue, int64_t wait_ms)
 {
-	struct timespec at = moment_in(wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS);
+	struct timespec at = clock_kernel_after(wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS);
 	pthread_cond_timedwait(&queue->shared.changed, &queue->shared.lock, &at);
 }
 
@@ -79,7 +66,7 @@ wait_changed(struct queue *queue, int64_t wait_ms)
 static void
 wait_for_journal(struct queue *queue)
 {
-	struct timespec at = moment_in(JOURNAL_WAIT_MS);
+	struct timespec at = clock_kernel_after(JOURNAL_WAIT_MS);
 	int rc = 0;
 	while (rc != ETIMEDOUT && !atomic_load(&queue->shared.stopping))
 		rc = pthread_cond_timedwait(&queue->shared.changed, &queue->shared.lock, &at);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/core/run_internal.h"
@@ -68,14 +67,10 @@ int
 run_pause(struct run *run, int64_t ms, struct err *err)
 {
 	int64_t until = clock_mono_ms() + ms, now;
-	struct timespec at;
 	pthread_mutex_lock(&run->shared->lock);
 	while (!run_stopping(run) && (now = clock_mono_ms()) < until) {
 		int64_t step = until - now < PAUSE_STEP_MS ? until - now : PAUSE_STEP_MS;
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		at.tv_nsec += (long)step * 1000000;
-		at.tv_sec += at.tv_nsec / 1000000000;
-		at.tv_nsec %= 1000000000;
+		struct timespec at = clock_kernel_after(step);
 		pthread_cond_timedwait(&run->shared->changed, &run->shared->lock, &at);
 	}
 	pthread_mutex_unlock(&run->shared->lock);

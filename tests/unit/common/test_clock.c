@@ -97,6 +97,28 @@ static void test_replacement(void **state)
 	assert_true(clock_now_ms() > 1000);
 }
 
+/* What is waited on is the kernel's clock, whatever the others say. */
+static void test_kernel_clock(void **state)
+{
+	static const int64_t waits_ms[] = { -5, 0, 1, 999, 1000, 1999, 86400000 };
+	int64_t before, after, at_ms;
+
+	(void)state;
+	clock_replace(fixed_now, fixed_mono);
+	assert_true(clock_kernel_ms() != 2000);
+	for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
+		int64_t wait_ms = waits_ms[i] > 0 ? waits_ms[i] : 0;
+		struct timespec at;
+		before = clock_kernel_ms();
+		at = clock_kernel_after(waits_ms[i]);
+		after = clock_kernel_ms();
+		assert_in_range(at.tv_nsec, 0, 999999999);
+		at_ms = (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+		assert_true(at_ms >= before + wait_ms && at_ms <= after + wait_ms);
+	}
+	clock_replace(NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +126,7 @@ int main(void)
 		cmocka_unit_test(test_parse_reads_what_format_writes),
 		cmocka_unit_test(test_parse_refuses_everything_else),
 		cmocka_unit_test(test_replacement),
+		cmocka_unit_test(test_kernel_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
