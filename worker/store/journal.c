@@ -34,9 +34,9 @@ new_journal(const struct journal_config *config)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&journal->work, &monotonic);
+	pthread_cond_init(&journal->room, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&journal->done, NULL);
-	pthread_cond_init(&journal->room, NULL);
 	pthread_cond_init(&journal->reader_free, NULL);
 	return journal;
 }

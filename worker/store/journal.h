@@ -53,8 +53,10 @@ int64_t journal_last(const struct journal *journal); /* last committed number, 0
 int journal_healthy(struct journal *journal, struct err *err) MUSTCHECK;
 
 /* --- log lines --- */
-/* Queues one line; blocks only while the queue is full. Never fails for the caller. shop 0: that of
- * the line's run, or none. */
+/* Queues one line; blocks only while the queue is full. Never fails for the caller. shop 0: that of the line's run, or none.
+ * With a full queue and a disk that has taken nothing for five seconds it does not wait any more: such lines are on the streams
+ * only, and a line of the journal says how many are missing. A kill -9 takes the lines not committed yet: those since the last
+ * write that was waited for, and of these only what was logged within about 10 ms and a commit's duration. */
 void journal_log(struct journal *journal, const struct log_line *line, int64_t shop);
 /* Returns once everything logged before is committed (or the commit failed). */
 void journal_flush(struct journal *journal);

@@ -130,6 +130,8 @@ journal_gate_set(struct journal *journal, int64_t shop, enum gate gate, const ch
 	if (gate == GATE_OFF)
 		remember(journal, shop, gate); /* at once: it is the emergency stop too */
 	int status = writer_change(journal, &change, err);
+	if (status != 0 && gate == GATE_OFF)
+		remember(journal, shop, gate); /* one opened just before may have been remembered in between */
 	if (was)
 		*was = move.was;
 	return status;

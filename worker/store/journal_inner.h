@@ -85,10 +85,12 @@ struct journal {
 	bool started, stopping;
 	struct entry *head, **tail;
 	int64_t lines, changes; /* lines: also those of the group at work */
-	int64_t first_line_ns;  /* since when the oldest line waits */
+	int64_t commit_ns;      /* when the last commit ended */
+	int64_t lost;           /* lines that found the queue full and the disk out of order; told by the next good commit */
 	struct progress *progress;
 	int64_t progress_ns;
 	bool failed; /* the last commit did */
+	int64_t failed_ns; /* and since when they do */
 	struct err failure;
 	int64_t retry_ns;
 	int tries; /* failed commits in a row since stopping */

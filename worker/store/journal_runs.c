@@ -167,7 +167,7 @@ static int
 store_key(struct lite *lite, const struct run_record *run, int64_t number, int64_t now, struct err *err)
 {
 	static const char expire[] = "DELETE FROM keys WHERE made_ms <= ?";
-	static const char insert[] = "INSERT INTO keys(job, shop, key, run, made_ms) VALUES(?, ?, ?, ?, ?)";
+	static const char insert[] = "INSERT OR REPLACE INTO keys(job, shop, key, run, made_ms) VALUES(?, ?, ?, ?, ?)";
 	sqlite3_stmt *statement = lite_use(lite, expire, err);
 
 	if (!statement)

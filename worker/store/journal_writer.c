@@ -17,10 +17,11 @@
 #include "worker/store/journal_inner.h"
 
 #define MS 1000000
-#define GATHER_NS (10 * MS)          /* how long a lone line waits for others */
+#define GATHER_NS (10 * MS)          /* from the end of one commit to the next for lines alone; after a quiet time: at once */
 #define PROGRESS_NS (250 * MS)       /* the same for progress */
 #define RETRY_NS (250 * MS)          /* after a failed commit */
 #define BEAT_NS ((int64_t)1000 * MS) /* heartbeat */
+#define PATIENCE_NS (5 * BEAT_NS)    /* how long a disk may be out of order before lines stop waiting for a full queue */
 #define GROUP_LINES 2000             /* a group takes no more lines than this, or text than that */
 #define GROUP_BYTES (1024 * 1024)
 #define EVENTS_KEEP ((size_t)1024 * 1024) /* memory kept from one group to the next */
@@ -52,15 +53,15 @@ put_entry(struct journal *journal, struct entry *entry)
 		journal->changes++;
 }
 
-void
-journal_log(struct journal *journal, const struct log_line *line, int64_t shop)
+static struct entry *
+new_line(const struct log_line *line, int64_t shop)
 {
 	size_t run = strlen(line->run) + 1, job = strlen(line->job) + 1, step = strlen(line->step) + 1, text = strlen(line->text) + 1;
 	struct entry *entry = malloc(sizeof(*entry) + run + job + step + text);
 	int64_t number;
 
 	if (!entry)
-		return; /* the line is on the streams already */
+		return NULL;
 	*entry = (struct entry){ .level = line->level, .time_ms = line->time_ms, .shop = shop, .bytes = run + job + step + text };
 	char *at = entry->texts;
 	entry->run = memcpy(at, line->run, run);
@@ -70,16 +71,52 @@ journal_log(struct journal *journal, const struct log_line *line, int64_t shop)
 	if (shop == 0)
 		run_id_split(entry->run, NULL, &entry->shop, &number);
 
+	return entry;
+}
+
+static bool
+out_of_order(const struct journal *journal)
+{
+	return journal->failed && now_ns() - journal->failed_ns >= PATIENCE_NS;
+}
+
+/* False: the disk has been out of order for too long to wait for. */
+static bool
+wait_for_room(struct journal *journal)
+{
+	while (journal->lines >= journal->config.queue_max && !out_of_order(journal)) {
+		struct timespec until = to_timespec(now_ns() + RETRY_NS);
+		pthread_cond_timedwait(&journal->room, &journal->lock, &until);
+	}
+	return journal->lines < journal->config.queue_max;
+}
+
+static int64_t
+full_group(const struct journal *journal)
+{
+	return journal->config.queue_max < GROUP_LINES ? journal->config.queue_max : GROUP_LINES;
+}
+
+void
+journal_log(struct journal *journal, const struct log_line *line, int64_t shop)
+{
+	struct entry *entry = new_line(line, shop);
+
+	if (!entry)
+		return; /* the line is on the streams already */
 	pthread_mutex_lock(&journal->lock);
-	while (journal->lines >= journal->config.queue_max)
-		pthread_cond_wait(&journal->room, &journal->lock);
-	if (journal->lines++ == 0)
-		journal->first_line_ns = now_ns();
-	put_entry(journal, entry);
-	/* The writer sleeps at most until the window of the first line is over; later ones only tell it that the queue is filling. */
-	if (journal->lines == 1 || journal->lines == journal->config.queue_max)
-		pthread_cond_signal(&journal->work);
+	if (wait_for_room(journal)) {
+		journal->lines++;
+		put_entry(journal, entry);
+		entry = NULL;
+		/* The writer wakes by itself when the lines are due; it is told of the first one and of a group that is full. */
+		if (journal->lines == 1 || journal->lines == full_group(journal))
+			pthread_cond_signal(&journal->work);
+	} else {
+		journal->lost++;
+	}
 	pthread_mutex_unlock(&journal->lock);
+	free(entry);
 }
 
 int
@@ -326,7 +363,6 @@ take_group(struct journal *journal, struct group *group)
 		group->head = NULL;
 	journal->head = rest;
 	journal->progress = NULL;
-	journal->first_line_ns = now_ns();
 }
 
 static void
@@ -336,6 +372,25 @@ finish_change(struct change *change, const struct err *failure)
 		change->err = *failure;
 	change->status = failure || change->refused ? -1 : 0;
 	change->done = true; /* and its entry is gone with the caller's stack */
+}
+
+/* Changes behind the group that failed: they would have to wait until its lines are written. */
+static void
+fail_queued_changes(struct journal *journal, const struct err *failure)
+{
+	struct entry **at = &journal->head;
+
+	while (*at) {
+		struct entry *entry = *at;
+		if (!entry->change) {
+			at = &entry->next;
+			continue;
+		}
+		*at = entry->next;
+		finish_change(entry->change, failure);
+	}
+	journal->tail = at;
+	journal->changes = 0;
 }
 
 /* Ends what waited. After a failure lines and progress go back to the front, to be tried again. */
@@ -361,6 +416,8 @@ finish_group(struct journal *journal, struct group *group, const struct err *fai
 			journal->tail = tail;
 		journal->head = kept;
 	}
+	if (failure)
+		fail_queued_changes(journal, failure);
 	for (struct progress *one = group->progress, *after; one; one = after) {
 		const struct progress *newer = journal->progress;
 		after = one->next;
@@ -379,11 +436,30 @@ finish_group(struct journal *journal, struct group *group, const struct err *fai
 	pthread_cond_broadcast(&journal->room);
 }
 
+/* The gap is told where it is, as a line like any other. */
+static void
+tell_lost(struct journal *journal)
+{
+	char text[120];
+	struct log_line line = { .time_ms = clock_now_ms(), .level = LEVEL_WARNING, .run = "", .job = "", .step = "", .text = text };
+
+	snprintf(text, sizeof(text), "%lld log lines are missing here: the journal's disk took none and its queue was full",
+	         (long long)journal->lost);
+	struct entry *entry = new_line(&line, 0);
+	if (!entry)
+		return; /* the next commit tries again */
+	journal->lost = 0;
+	journal->lines++;
+	put_entry(journal, entry);
+}
+
 static void
 note_health(struct journal *journal, const struct err *failure)
 {
 	bool was = journal->failed;
 
+	if (failure && !was)
+		journal->failed_ns = now_ns();
 	journal->failed = failure != NULL;
 	if (failure) {
 		journal->failure = *failure;
@@ -410,7 +486,7 @@ due_ns(const struct journal *journal)
 	if (journal->stopping)
 		return alone ? INT64_MAX : 0;
 	if (journal->lines > 0)
-		due = journal->lines >= journal->config.queue_max ? 0 : journal->first_line_ns + GATHER_NS;
+		due = journal->lines >= full_group(journal) ? 0 : journal->commit_ns + GATHER_NS;
 	if (journal->progress && journal->progress_ns + PROGRESS_NS < due)
 		due = journal->progress_ns + PROGRESS_NS;
 	return due;
@@ -427,8 +503,11 @@ work_once(struct journal *journal)
 	pthread_mutex_unlock(&journal->lock);
 	bool good = commit_group(journal, &group, probe, &err) == 0;
 	pthread_mutex_lock(&journal->lock);
+	journal->commit_ns = now_ns();
 	note_health(journal, good ? NULL : &err);
 	finish_group(journal, &group, good ? NULL : &err);
+	if (good && journal->lost > 0)
+		tell_lost(journal);
 	pthread_mutex_unlock(&journal->lock);
 	if (good)
 		publish(journal);
@@ -483,7 +562,7 @@ writer_start(struct journal *journal, struct err *err)
 void
 writer_stop(struct journal *journal)
 {
-	int64_t lost = 0;
+	int64_t lost = journal->lost;
 
 	if (journal->started) {
 		pthread_mutex_lock(&journal->lock);

@@ -64,6 +64,7 @@ struct collector {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int64_t last, events, groups, beats;
+	int64_t begun; /* groups publish was called with, done or not */
 	bool shut; /* publish waits while true */
 	char wrong[200];
 };
@@ -98,6 +99,8 @@ collect(const struct journal_group *group, void *arg)
 	buf_init(&message, 512 * 1024); /* IPC_MESSAGE_MAX */
 	proto_batch_encode(&message, "b-1", "j-1", group->first, group->last, group->count, group->events_json);
 	pthread_mutex_lock(&collector->lock);
+	collector->begun += group->count > 0;
+	pthread_cond_broadcast(&collector->changed);
 	while (collector->shut)
 		pthread_cond_wait(&collector->changed, &collector->lock);
 	if (message.failed || proto_batch_decode(message.data, message.len, &batch, &err) != 0)

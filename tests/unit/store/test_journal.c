@@ -289,7 +289,7 @@ group_commit_in_order(void **state)
 	(void)state;
 	collector_shut(collector, true);
 	say(journal, "", "0");
-	journal_flush(journal); /* committed; the writer sits in publish now */
+	await_count(collector, &collector->begun, 1); /* committed; the writer sits in publish now */
 	assert_int_equal(journal_last(journal), 1);
 	for (int i = 1; i <= 500; i++) {
 		snprintf(text, sizeof(text), "%d", i);
@@ -327,7 +327,7 @@ large_group_published_in_pieces(void **state)
 	text[LOG_TEXT_MAX] = '\0';
 	collector_shut(collector, true);
 	say(journal, "", "first");
-	journal_flush(journal);
+	await_count(collector, &collector->begun, 1);
 	for (int i = 0; i < 300; i++)
 		say(journal, "", text);
 	collector_shut(collector, false);
@@ -371,7 +371,7 @@ full_queue_blocks_and_loses_nothing(void **state)
 	(void)state;
 	collector_shut(collector, true);
 	say(journal, "", "0");
-	journal_flush(journal);
+	await_count(collector, &collector->begun, 1);
 	pthread_create(&thread, NULL, talk, &talker);
 	clock_gettime(CLOCK_REALTIME, &soon);
 	soon.tv_nsec += 300000000;
@@ -403,6 +403,29 @@ lone_line_comes_by_itself(void **state)
 	await_count(collector, &collector->events, 1);
 	assert_int_equal(collector->beats, 0);
 	journal_close(journal);
+	collector_free(collector);
+}
+
+/* Whatever bytes a line holds: it can be stored, so that it does not stand in the way of those behind it. */
+static void
+any_bytes_are_stored(void **state)
+{
+	static const char *const texts[] = { "", "\xFF\xFE", "\xED\xA0\x80", "a\xC3", "\x01\x1F\x7F\n\t", "\"\\", "{}" };
+	struct collector *collector = collector_new();
+	struct journal *journal = open_with(collector, 100);
+	struct event_page page;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		say(journal, texts[i], texts[i]);
+	journal_flush(journal);
+	assert_int_equal(journal_healthy(journal, &err), 0);
+	json_free(read_events(journal, 1, 0, "", 100000, &page));
+	assert_int_equal(page.count, 7);
+	journal_close(journal);
+	assert_int_equal(collector->events, 7);
+	assert_string_equal(collector->wrong, "");
 	collector_free(collector);
 }
 
@@ -461,6 +484,7 @@ main(void)
 		TEST(large_group_published_in_pieces),
 		TEST(full_queue_blocks_and_loses_nothing),
 		TEST(lone_line_comes_by_itself),
+		TEST(any_bytes_are_stored),
 		TEST(close_writes_what_waits),
 		TEST(free_floor_stops_new_work),
 	};

@@ -119,6 +119,66 @@ lines_wait_and_changes_fail_until_there_is_room(void **state)
 	collector_free(collector);
 }
 
+/* More lines wait than one group takes: what is asked behind them gets its answer all the same. */
+static void
+changes_behind_a_long_queue_fail_too(void **state)
+{
+	struct journal *journal = open_with(NULL, 20000);
+	struct run_record run = new_run("sync", 1, "", "{}");
+	struct err err = ERR_INIT;
+	int next = 1;
+
+	(void)state;
+	say(journal, "", "0");
+	journal_flush(journal);
+	fill_disk(SPARE);
+	talk_until_sick(journal, &next);
+	for (char text[1000]; next < 6000; next++) {
+		snprintf(text, sizeof(text), "%d %0800d", next, 0);
+		say(journal, "", text);
+	}
+	assert_int_equal(journal_run_add(journal, &run, &err), -1);
+	assert_string_equal(err.code, "JOURNAL_DISK");
+	journal_flush(journal); /* returns */
+	limit_files(RLIM_INFINITY);
+	journal_flush(journal);
+	expect_lines(journal, next);
+	run_record_release(&run);
+	journal_close(journal);
+}
+
+/* A disk that stays out of order blocks nobody for ever; the gap is told. */
+static void
+full_queue_on_a_full_disk_lets_go(void **state)
+{
+	struct journal *journal = open_with(NULL, 30);
+	struct run_record run = add_run(journal, "sync", 1);
+	struct event_page page;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	fill_disk(0);
+	int64_t began = clock_mono_ms();
+	for (int i = 0; i < 100; i++)
+		say(journal, "", "x");
+	assert_in_range(clock_mono_ms() - began, 4000, 20000);
+	assert_int_equal(journal_healthy(journal, &err), -1);
+	limit_files(RLIM_INFINITY);
+	journal_flush(journal);
+	journal_flush(journal); /* the line about it was queued by the first */
+	struct json *all = read_events(journal, 1, 0, "", 1024 * 1024, &page);
+	assert_int_equal(page.count, 1 + 30 + 1);
+	const struct json *event = json_first(all);
+	for (int64_t i = 1; i < page.count; i++)
+		event = json_next(event);
+	assert_string_equal(json_get_string(event, "level", ""), "WARNING");
+	assert_ptr_equal(strstr(json_get_string(event, "text", ""), "70 log lines are missing here"),
+	                 json_get_string(event, "text", ""));
+	json_free(all);
+	run_record_release(&run);
+	journal_close(journal);
+}
+
 /* Nobody asks for anything while it is sick: it notices the end of it by itself. */
 static void
 recovers_with_nothing_waiting(void **state)
@@ -217,6 +277,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lines_wait_and_changes_fail_until_there_is_room),
+		TEST(changes_behind_a_long_queue_fail_too),
+		TEST(full_queue_on_a_full_disk_lets_go),
 		TEST(recovers_with_nothing_waiting),
 		TEST(gate_shuts_though_it_cannot_be_stored),
 		TEST(progress_waits_too),

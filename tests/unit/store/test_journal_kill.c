@@ -334,12 +334,58 @@ killed_at_random_instants(void **state)
 	}
 }
 
+static int64_t
+micros(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * (int64_t)1000000 + now.tv_nsec / 1000;
+}
+
+/* Killed at any instant of the very first open: the file that is left can be opened. */
+static void
+killed_while_creating(void **state)
+{
+	int64_t kills = setting("JOURNAL_KILLS", 30);
+	uint64_t seed = (uint64_t)setting("JOURNAL_SEED", 1) * 0x9E3779B97F4A7C15u + 3;
+	const char *const ends[] = { "", "-wal", "-shm", "-journal", ".lock" };
+	char name[300];
+
+	(void)state;
+	for (int64_t round = 0; round < kills; round++) {
+		int64_t until = micros() + (int64_t)(next_random(&seed) % 4000);
+		pid_t child = fork();
+		if (child == 0) {
+			struct journal_config config = { .path = path, .boot = "b", .queue_max = 30 };
+			struct err err = ERR_INIT;
+			struct journal *journal = journal_open(&config, &err);
+			for (; journal;)
+				say(journal, "", "x");
+			_exit(2);
+		}
+		while (micros() < until)
+			;
+		kill(child, SIGKILL);
+		int status;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status));
+		struct journal *journal = open_with(NULL, 100);
+		assert_int_equal(strlen(journal_identity(journal)), 32);
+		journal_close(journal);
+		for (int i = 0; i < 5; i++) {
+			snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+			unlink(name);
+		}
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(killed_at_random_instants) };
+	const struct CMUnitTest tests[] = { TEST(killed_at_random_instants), TEST(killed_while_creating) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
