@@ -278,6 +278,38 @@ int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledge
 	return rc;
 }
 
+static const char sql_confirmed[] = "SELECT l.sku_id, l.sent, l.request_id FROM dbo.temu_ledger l\n"
+				    "WHERE l.shop = @shop AND l.sent_run = @run AND l.known = l.sent\n"
+				    "ORDER BY l.sku_id";
+
+struct confirming {
+	int (*each)(void *arg, int64_t sku_id, int64_t value, const char *request_id, struct err *err);
+	void *arg;
+};
+
+static int take_confirmed(void *arg, const struct db_row *row, struct err *err)
+{
+	struct confirming *c = arg;
+	int64_t sku_id, value;
+
+	if (db_row_int64(row, 0, &sku_id, err) != 0 || db_row_int64(row, 1, &value, err) != 0)
+		return -1;
+	return c->each(c->arg, sku_id, value, text_or_empty(row, 2), err);
+}
+
+int ledger_confirmed(struct db *db, int64_t shop, const char *run,
+                     int (*each)(void *arg, int64_t sku_id, int64_t value, const char *request_id, struct err *err), void *arg,
+                     struct err *err)
+{
+	struct confirming c = { each, arg };
+	struct db_param params[] = { db_param_int64("@shop", shop), db_param_text("@run", run) };
+	struct db_statement read = {
+		.label = "ledger confirmed", .sql = sql_confirmed, .params = params, .count = 2, .row = take_confirmed, .arg = &c
+	};
+
+	return db_query(db, &read, NULL, err);
+}
+
 static const char sql_restore[] =
     "UPDATE l SET known = j.v, sent = j.s, sent_from = j.f, sent_at = CONVERT(datetime2(3), j.t, 126),\n"
     "  doubt_at = CONVERT(datetime2(3), j.d, 126)\n"

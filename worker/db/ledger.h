@@ -104,6 +104,10 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 /* After it: confirmed ones are known to have the target; time, code and request id of all. */
 int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_push *rows, size_t count,
                  struct err *err) MUSTCHECK;
+/* What this run sent and TEMU is known to have, by skuId; request_id "" when a complete read told. One statement. */
+int ledger_confirmed(struct db *db, int64_t shop, const char *run,
+                     int (*each)(void *arg, int64_t sku_id, int64_t value, const char *request_id, struct err *err), void *arg,
+                     struct err *err) MUSTCHECK;
 /* The call was certainly not sent: as it was before the intent, if nothing else has written the row since. */
 int ledger_restore(struct db *db, int64_t shop, const char *run, const struct ledger_push *rows, size_t count,
                    struct err *err) MUSTCHECK;

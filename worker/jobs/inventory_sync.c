@@ -60,7 +60,7 @@ static void *begin(struct run *run, void *env, struct err *err)
 	sync->shop = settings_shop(jobs->settings, run_shop(run));
 	if (!sync->shop)
 		err_set(err, ERR_PERM, "SHOP_UNKNOWN", "shop %" PRId64 " is not in the configuration", run_shop(run));
-	else
+	else if (sync_resume_begin(sync, err) == 0)
 		sync->temu = jobs_temu_new(jobs->settings, sync->shop, err);
 	if (!sync->temu) {
 		free(sync);
@@ -216,14 +216,15 @@ static void set_result(struct sync *sync)
 	struct temu_stats stats;
 	struct buf out;
 
+	sync_resume_tally(sync);
 	temu_stats_get(sync->temu, &stats);
 	buf_init(&out, RESULT_MAX);
 	json_object_open(&out, NULL);
 	json_add_string(&out, "mode", sync->full ? "full" : "quick");
 	json_add_bool(&out, "dry_run", sync->dry);
 	add_figures(sync, &out);
-	json_add_int64(&out, "requests", stats.requests);
-	json_add_int64(&out, "retries", stats.retries);
+	json_add_int64(&out, "requests", stats.requests + sync->earlier.requests);
+	json_add_int64(&out, "retries", stats.retries + sync->earlier.retries);
 	json_add_bool(&out, "guard", sync->guarded);
 	json_add_string(&out, "note", sync->note);
 	json_add_string(&out, "jtl_version", sync->probe.version);

@@ -555,7 +555,7 @@ int sync_push(struct sync *sync, struct err *err)
 	struct plan *plan = &sync->plan;
 
 	plan_release(plan);
-	if (make_plan(sync, err) != 0)
+	if (make_plan(sync, err) != 0 || sync_resume_settle(sync, err) != 0)
 		return -1;
 	log_info("%" PRId64 " listings compared: %zu changes in %" PRId64 " goods, %" PRId64 " to zero, %" PRId64
 	         " less, %" PRId64 " more, %" PRId64 " unknown",

@@ -1,5 +1,5 @@
 /* sync: the state of one attempt of the inventory sync, shared by its step files (inventory_sync.c, sync_fetch.c, sync_upsert.c,
- * sync_stock.c, push.c) and nobody else. */
+ * sync_stock.c, push.c, sync_resume.c) and nobody else. */
 #ifndef WORKER_JOBS_SYNC_H
 #define WORKER_JOBS_SYNC_H
 
@@ -23,6 +23,11 @@ struct sync_figures {
 	int64_t duration_ms[SYNC_STEPS]; /* -1 = not run */
 };
 
+/* What earlier attempts of the run spent, as far as they could tell: one that was killed could not. */
+struct sync_earlier {
+	int64_t requests, retries, statements;
+};
+
 struct sync {
 	struct jobs_env *env;
 	struct run *run;
@@ -35,6 +40,8 @@ struct sync {
 	struct listings list;
 	struct plan plan;
 	struct sync_figures figures;
+	struct sync_earlier earlier;
+	bool resumed; /* an earlier attempt of the run left items */
 	bool guarded;
 	const char *note; /* static text, for people; "" = none */
 };
@@ -46,6 +53,12 @@ int sync_fetch(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_upsert(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_stock(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_push(struct sync *sync, struct err *err) MUSTCHECK;
+
+/* Runs of several attempts: a look at what is there; then, with the plan made, an earlier attempt's open items are judged by what the
+ * ledger says (confirmed, or not needed any more); at last the figures become those of the whole run. */
+int sync_resume_begin(struct sync *sync, struct err *err) MUSTCHECK;
+int sync_resume_settle(struct sync *sync, struct err *err) MUSTCHECK;
+void sync_resume_tally(struct sync *sync);
 
 /* The gate lets stock pass now. */
 bool sync_gate_open(const struct sync *sync);

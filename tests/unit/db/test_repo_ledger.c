@@ -162,6 +162,16 @@ static void a_complete_read_is_remembered(void **state)
 	assert_false(shop.complete);
 }
 
+static int take_confirmed(void *arg, int64_t sku_id, int64_t value, const char *request_id, struct err *error)
+{
+	int64_t *sum = arg;
+
+	(void)error;
+	assert_string_equal(request_id, "eu-1");
+	*sum += sku_id + value;
+	return 0;
+}
+
 static void intent_and_judgement(void **state)
 {
 	const struct ledger_listing rows[] = { listing(110, "A", 5), listing(120, "B", 6), listing(130, "C", 7) };
@@ -172,6 +182,7 @@ static void intent_and_judgement(void **state)
 	};
 	struct ledger_push missing[] = { { .sku_id = 999, .target = 1, .code = "", .request_id = "" } };
 	struct found found;
+	int64_t sum = 0;
 
 	(void)state;
 	if (!world.there)
@@ -188,6 +199,9 @@ static void intent_and_judgement(void **state)
 	OK(ledger_judge(db, 1, NOW, pushes, 2, &err));
 	OK(ledger_judge(db, 1, NOW + 7, pushes, 2, &err));
 	assert_int_equal(look(1, 120).row.sent_ms, NOW + 7);
+	OK(ledger_confirmed(db, 1, RUN, take_confirmed, &sum, &err));
+	OK(ledger_confirmed(db, 1, "another run", take_confirmed, &sum, &err));
+	assert_int_equal(sum, 110 + 1);
 	assert_int_equal(look(1, 110).row.known.value, 1);
 	assert_false(look(1, 120).row.known.set);
 	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_ledger WHERE sku_id = 120 AND code = 'TEMU_150013002' "

@@ -22,7 +22,7 @@ static struct world w;
 
 struct row {
 	int64_t sku_id, goods_id;
-	char sku[128], name[600];
+	char sku[128], name[600], sent_run[RUN_ID_MAX];
 	bool active;
 	struct maybe known, wanted, sent, sent_from;
 	int64_t sent_ms, doubt_ms;
@@ -40,6 +40,8 @@ static struct memory {
 	int fail_count;      /* ... this often ... */
 	bool fail_after;     /* ... after its effect */
 	enum err_class fail_class;
+	bool commit_lost;         /* a transaction that fails was committed all the same */
+	int stock_after_failures; /* of the first ten articles; 0 = as it was */
 	bool wrong_rows; /* the look-up does not return one row per key */
 } m;
 
@@ -57,7 +59,9 @@ static int trip(enum call call, bool after, struct err *err)
 	m.calls[call] += !after;
 	if (m.fail_count == 0 || m.fail_call != call || m.fail_after != after)
 		return 0;
-	m.fail_count--;
+	if (--m.fail_count == 0 && m.stock_after_failures)
+		for (int i = 1; i <= 10; i++)
+			m.stock[i] = m.stock_after_failures;
 	return err_set(err, m.fail_class, "SQL_TEST", "ordered by the test");
 }
 
@@ -111,7 +115,7 @@ int connpool_transaction(struct connpool *pool, const struct db_limit *limit, db
 	if (limit && limit->cancelled && limit->cancelled(limit->arg))
 		return err_set(err, ERR_CANCELLED, "SQL_CANCELLED", "cancelled");
 	rc = work(NULL, arg, err);
-	if (rc == 0)
+	if (rc == 0 || m.commit_lost)
 		commit();
 	else
 		roll_back();
@@ -350,7 +354,6 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 {
 	(void)db;
 	(void)shop;
-	(void)run;
 	if (trip(CALL_INTEND, false, err) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
@@ -359,6 +362,7 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 		row->known = (struct maybe){ .set = false };
 		row->sent = maybe_of(rows[i].target);
 		row->sent_from = rows[i].known;
+		snprintf(row->sent_run, sizeof(row->sent_run), "%s", run);
 		row->sent_ms = now_ms;
 		row->doubt_ms = rows[i].doubt_ms;
 	}
@@ -377,6 +381,19 @@ int ledger_judge(struct db *db, int64_t shop, int64_t now_ms, const struct ledge
 			find(rows[i].sku_id)->known = maybe_of(rows[i].target);
 	}
 	return trip(CALL_JUDGE, true, err);
+}
+
+int ledger_confirmed(struct db *db, int64_t shop, const char *run,
+                     int (*each)(void *arg, int64_t sku_id, int64_t value, const char *request_id, struct err *err), void *arg,
+                     struct err *err)
+{
+	(void)db;
+	(void)shop;
+	for (size_t i = 0; i < m.count; i++)
+		if (strcmp(m.rows[i].sent_run, run) == 0 && m.rows[i].known.set && maybe_equal(m.rows[i].known, m.rows[i].sent) &&
+		    each(arg, m.rows[i].sku_id, m.rows[i].known.value, "eu-test", err) != 0)
+			return -1;
+	return 0;
 }
 
 int ledger_restore(struct db *db, int64_t shop, const char *run, const struct ledger_push *rows, size_t count, struct err *err)
@@ -667,6 +684,50 @@ static void a_permanent_error_of_the_mark_ends_the_run(void **state)
 	assert_int_equal(unknown(), 10);
 	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 10);
 	assert_in_step();
+}
+
+/* The ledger has the marks, the journal has not: as after a kill between the two. What is not needed any more by then is settled. */
+static void marks_the_journal_never_got(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 3);
+	fail_next(CALL_JUDGE, 2 * JOBS_DB_TRIES, true, ERR_TEMP);
+	m.commit_lost = true;
+	ended = run_to(QUICK, RUN_SUCCESS);
+	m.commit_lost = false;
+	assert_int_equal(ended.record.attempt, 2);
+	assert_int_equal(figure(&ended, "pushed"), 10);
+	assert_int_equal(figure(&ended, "planned"), 0);
+	assert_int_equal(ended.record.changed, 10);
+	assert_int_equal(count_items(&ended, ITEM_PUSHED), 10);
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), 0);
+	ended_release(&ended);
+	assert_int_equal(edits() - before, 10);
+	assert_in_step();
+}
+
+static void a_plan_of_an_earlier_attempt_that_is_not_needed_any_more(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 3);
+	fail_next(CALL_INTEND, JOBS_DB_TRIES, false, ERR_TEMP);
+	m.stock_after_failures = 100;
+	ended = run_to(QUICK, RUN_SUCCESS);
+	m.stock_after_failures = 0;
+	assert_int_equal(ended.record.attempt, 2);
+	assert_int_equal(figure(&ended, "pushed") + figure(&ended, "planned") + figure(&ended, "changed"), 0);
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), 0);
+	assert_int_equal(count_items(&ended, ITEM_SKIPPED), figure(&ended, "skipped") + 10);
+	ended_release(&ended);
+	assert_int_equal(edits(), before);
 }
 
 static void half_a_stock_read_pushes_nothing(void **state)
@@ -1054,6 +1115,8 @@ int main(void)
 		TEST(a_deadlock_is_repeated_in_place),
 		TEST(marks_that_never_come_cost_a_repeated_push_and_no_more),
 		TEST(a_permanent_error_of_the_mark_ends_the_run),
+		TEST(marks_the_journal_never_got),
+		TEST(a_plan_of_an_earlier_attempt_that_is_not_needed_any_more),
 		TEST(half_a_stock_read_pushes_nothing),
 		TEST(no_article_at_all_is_not_believed),
 		TEST(the_guard_keeps_the_plan),
