@@ -74,6 +74,7 @@ failed:
 static int
 answer_key(const struct run_record *known, const struct run *asked, struct queue_answer *answer, struct err *err)
 {
+	answer->run_id[0] = '\0'; /* whoever has the slot is not meant */
 	if (strcmp(known->params, asked->record.params) != 0)
 		return err_set(err, ERR_PERM, "KEY_REUSED", "key \"%s\" was used within a day for run %s with other parameters",
 		               known->key, known->id);
@@ -105,26 +106,30 @@ scan_key(const struct run_record *known, void *arg)
 	return false;
 }
 
-/* other has the slot. */
+/* Nothing may be added, err says why: but a key that is known is answered all the same (its first answer may have been lost). */
 static int
-submit_behind(struct queue *queue, struct run *asked, const char *other_id, struct queue_answer *answer, struct err *err)
+submit_refused(struct queue *queue, const struct run *asked, struct queue_answer *answer, struct err *err)
 {
-	if (asked->record.key[0] != '\0') {
-		struct key_scan scan = { .asked = asked, .answer = answer, .err = err, .oldest_ms = clock_now_ms() - DAY_MS };
-		struct run_filter filter = { .job = asked->record.job, .shop = asked->record.shop, .state = -1, .before = "",
-			                     .limit = KEY_SCAN_MAX };
-		if (journal_run_list(queue->shared.journal, &filter, scan_key, &scan, err) != 0)
-			return -1;
-		if (scan.found)
-			return scan.rc;
+	struct err trouble = ERR_INIT;
+	struct key_scan scan = { .asked = asked, .answer = answer, .err = err, .oldest_ms = clock_now_ms() - DAY_MS };
+	struct run_filter filter = { .job = asked->record.job, .shop = asked->record.shop, .state = -1, .before = "",
+		                     .limit = KEY_SCAN_MAX };
+	if (asked->record.key[0] == '\0')
+		return -1;
+	if (journal_run_list(queue->shared.journal, &filter, scan_key, &scan, &trouble) != 0) {
+		*err = trouble;
+		return -1;
 	}
-	snprintf(answer->run_id, sizeof(answer->run_id), "%s", other_id);
-	return err_set(err, ERR_PERM, "ALREADY_RUNNING", "run %s of this job and shop is not over", other_id);
+	if (!scan.found)
+		return -1;
+	if (scan.rc == 0)
+		err_clear(err);
+	return scan.rc;
 }
 
-/* Puts the run into its slot, not yet stored. 0, or -1; other_id is set when somebody has the slot. */
+/* Puts the run into its slot, not yet stored. 0, or -1; answer names who has the slot. */
 static int
-claim_slot(struct queue *queue, struct run *run, char other_id[RUN_ID_MAX], struct err *err)
+claim_slot(struct queue *queue, struct run *run, struct queue_answer *answer, struct err *err)
 {
 	struct run *other;
 	int rc = 0;
@@ -134,8 +139,8 @@ claim_slot(struct queue *queue, struct run *run, char other_id[RUN_ID_MAX], stru
 	if (atomic_load(&queue->shared.stopping)) {
 		rc = err_set(err, ERR_TEMP, "STOPPING", "the workers are shutting down");
 	} else if (other != NULL) {
-		snprintf(other_id, RUN_ID_MAX, "%s", other->record.id);
-		rc = -1;
+		snprintf(answer->run_id, sizeof(answer->run_id), "%s", other->record.id);
+		rc = err_set(err, ERR_PERM, "ALREADY_RUNNING", "run %s of this job and shop is not over", answer->run_id);
 	} else {
 		int64_t waiting = queue_count(queue, RUN_QUEUED) + queue_count(queue, RUN_RETRY) + queue_count(queue, RUN_HELD);
 		if (waiting >= queue->config.settings->workers_queue)
@@ -153,7 +158,6 @@ queue_submit(struct queue *queue, const struct queue_request *request, struct qu
 {
 	memset(answer, 0, sizeof(*answer));
 	const struct job_type *type = queue_job(queue, request->job);
-	char other_id[RUN_ID_MAX] = "";
 	int64_t shop;
 	if (type == NULL)
 		return err_set(err, ERR_PERM, "UNKNOWN_JOB", "no job \"%s\"", request->job);
@@ -162,8 +166,8 @@ queue_submit(struct queue *queue, const struct queue_request *request, struct qu
 	struct run *run = run_new(queue, type, shop, request, err);
 	if (run == NULL)
 		return -1;
-	if (claim_slot(queue, run, other_id, err) != 0) {
-		int rc = other_id[0] != '\0' ? submit_behind(queue, run, other_id, answer, err) : -1;
+	if (claim_slot(queue, run, answer, err) != 0) {
+		int rc = submit_refused(queue, run, answer, err);
 		queue_run_free(run);
 		return rc;
 	}

@@ -390,6 +390,32 @@ keys(void **state)
 	fixture_await_state(fx, answer.run_id, RUN_SUCCESS);
 }
 
+/* A repeated request gets its run also when nothing new would be taken. */
+static void
+key_of_a_full_or_stopping_queue(void **state)
+{
+	struct fixture *fx = *state;
+	struct queue_answer first, answer;
+	struct err err = ERR_INIT;
+	char code[ERR_CODE_MAX];
+	fx->settings.workers_queue = 1;
+	fixture_start(fx, 0);
+	assert_int_equal(fixture_submit(fx, "toy", 1, "k1", "{}", &first, code), 0);
+	assert_int_equal(queue_cancel(fx->queue, first.run_id, &answer, &err), 0);
+	assert_int_equal(fixture_submit(fx, "other", 1, "", "{}", &answer, code), 0);
+	for (int stopped = 0; stopped < 2; stopped++) {
+		assert_int_equal(fixture_submit(fx, "toy", 1, "k1", "{}", &answer, code), 0);
+		assert_string_equal(answer.run_id, first.run_id);
+		assert_int_equal(answer.state, RUN_CANCELLED);
+		assert_int_equal(fixture_submit(fx, "toy", 1, "k1", "{\"do\":\"temp\"}", &answer, code), -1);
+		assert_string_equal(code, "KEY_REUSED");
+		assert_string_equal(answer.run_id, "");
+		assert_int_equal(fixture_submit(fx, "toy", 1, "k2", "{}", &answer, code), -1);
+		assert_string_equal(code, stopped ? "STOPPING" : "QUEUE_FULL");
+		queue_stop(fx->queue);
+	}
+}
+
 struct trigger {
 	struct fixture *fx;
 	int accepted, refused;
@@ -757,7 +783,8 @@ main(void)
 		TEST(success_and_figures), TEST(steps_that_are_not_wanted), TEST(partial), TEST(retry_waits_for_its_time),
 		TEST(retry_wakes_up_by_itself), TEST(attempts_are_spent), TEST(fails_at_once), TEST(begin_that_fails),
 		TEST(hold_spends_no_attempt), TEST(deadline), TEST(cancel_what_waits), TEST(cancel_what_runs), TEST(cancel_a_deaf_step),
-		TEST(refusals), TEST(keys), TEST(triggers_at_once), TEST(slot_is_free_with_the_event), TEST(drain_in_mid_step), TEST(drain_that_breaks_a_call),
+		TEST(refusals), TEST(keys), TEST(key_of_a_full_or_stopping_queue), TEST(triggers_at_once),
+		TEST(slot_is_free_with_the_event), TEST(drain_in_mid_step), TEST(drain_that_breaks_a_call),
 		TEST(cancel_as_it_begins_to_wait), TEST(waiting_runs_wait_on), TEST(orphans), TEST(full_disk), TEST(thousand_runs), TEST(latency),
 	};
 	log_init("test", LEVEL_INFO, LOG_TEXT);
