@@ -29,6 +29,8 @@ static const char sql_bundles[] = "SELECT kArtikel, fVerfuegbar FROM %s.dbo.tlag
 static const char sql_collation[] =
     "SELECT c.collation_name FROM %s.sys.columns c JOIN %s.sys.objects o ON o.object_id = c.object_id\n"
     "WHERE o.name = N'tArtikel' AND c.name = N'cArtNr'";
+static const char sql_compare[] = "SELECT COUNT(*) FROM OPENJSON(@j) WITH (s nvarchar(400) '$.s') k\n"
+				  "JOIN %s.dbo.tArtikel a ON a.cArtNr = k.s";
 
 struct probing {
 	const int64_t *warehouses;
@@ -36,7 +38,6 @@ struct probing {
 	bool found[256];
 	struct jtl_probe *probe;
 	struct buf wrong; /* what is wrong with the warehouses, for people */
-	bool database;
 };
 
 static int take_warehouse(struct probing *p, const struct db_row *row, struct err *err)
@@ -62,7 +63,7 @@ static int take_warehouse(struct probing *p, const struct db_row *row, struct er
 static int take_probe(void *arg, const struct db_row *row, struct err *err)
 {
 	struct probing *p = arg;
-	int64_t snapshot;
+	int64_t snapshot = 0;
 
 	switch (db_row_set(row)) {
 	case SET_WAREHOUSES:
@@ -72,8 +73,7 @@ static int take_probe(void *arg, const struct db_row *row, struct err *err)
 			return 0;
 		return db_row_copy(row, 0, p->probe->version, sizeof(p->probe->version), err);
 	case SET_DATABASE:
-		p->database = true;
-		if (db_row_int64(row, 0, &snapshot, err) != 0)
+		if (!db_row_null(row, 0) && db_row_int64(row, 0, &snapshot, err) != 0)
 			return -1;
 		p->probe->snapshot = snapshot != 0;
 		if (!db_row_null(row, 1))
@@ -86,11 +86,7 @@ static int take_probe(void *arg, const struct db_row *row, struct err *err)
 
 static int take_collation(void *arg, const struct db_row *row, struct err *err)
 {
-	struct jtl_probe *probe = arg;
-
-	if (db_row_null(row, 0))
-		return 0;
-	return db_row_copy(row, 0, probe->collation, sizeof(probe->collation), err);
+	return db_row_null(row, 0) ? 0 : db_row_copy(row, 0, arg, JTL_COLLATION_MAX, err);
 }
 
 static bool identifier(const char *text)
@@ -173,9 +169,57 @@ static int probe_objects(struct db *db, const char *database, const char *quoted
 	return rc;
 }
 
+/* The comparison every look-up makes, with no key. PERM: this engine does not take the name. */
+static int try_collation(struct db *db, const char *quoted, const char *collation, struct err *err)
+{
+	struct db_param param = { .name = "@j", .type = DB_JSON, .text = "[]", .len = 2 };
+	struct db_statement try = { .label = "JTL collation", .params = &param, .count = 1 };
+	struct buf sql;
+	int64_t rows;
+	int rc;
+
+	buf_init(&sql, 1 << 12);
+	add_sql(&sql, sql_compare, quoted);
+	if (collation[0])
+		buf_addf(&sql, " COLLATE %s", collation);
+	try.sql = buf_text(&sql);
+	rc = db_query_int64(db, &try, &rows, err);
+	buf_release(&sql);
+	return rc;
+}
+
+/* The column's own name, or the database's where the column's cannot be read or is no name that COLLATE takes (some engines show an
+ * inner one); at last none, which an engine refuses where the collations of the two databases differ. */
+static int choose_collation(struct db *db, const char *quoted, const char *column, struct jtl_probe *probe, struct err *err)
+{
+	char database[JTL_COLLATION_MAX];
+	const char *const names[] = { column, database, "" };
+	struct err inner = ERR_INIT;
+
+	snprintf(database, sizeof(database), "%s", probe->collation);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (names[i][0] ? !identifier(names[i]) : i < 2)
+			continue;
+		inner = (struct err)ERR_INIT;
+		if (try_collation(db, quoted, names[i], &inner) == 0) {
+			snprintf(probe->collation, sizeof(probe->collation), "%s", names[i]);
+			return 0;
+		}
+		if (inner.class != ERR_PERM)
+			break;
+	}
+	if (inner.class != ERR_PERM) {
+		*err = inner;
+		return -1;
+	}
+	return err_set(err, ERR_HOLD, "JTL_OBJECT", "SKUs cannot be compared with tArtikel.cArtNr (collation \"%.60s\"): %s", column,
+	               inner.text);
+}
+
 static int probe_collation(struct db *db, const char *quoted, struct jtl_probe *probe, struct err *err)
 {
-	struct db_statement read = { .label = "JTL collation", .row = take_collation, .arg = probe };
+	char column[JTL_COLLATION_MAX] = "";
+	struct db_statement read = { .label = "JTL collation", .row = take_collation, .arg = column };
 	struct err inner = ERR_INIT;
 	struct buf sql;
 	int rc = 0;
@@ -188,10 +232,7 @@ static int probe_collation(struct db *db, const char *quoted, struct jtl_probe *
 		rc = -1;
 	}
 	buf_release(&sql);
-	if (rc == 0 && !identifier(probe->collation))
-		rc = err_set(err, ERR_HOLD, "JTL_OBJECT", "the collation of tArtikel.cArtNr cannot be read (\"%.60s\")",
-		             probe->collation);
-	return rc;
+	return rc == 0 ? choose_collation(db, quoted, column, probe, err) : -1;
 }
 
 int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,

@@ -54,7 +54,7 @@ static const char sql_no_stock[] = "LEFT JOIN (SELECT DISTINCT x.kArtikel, 0 AS 
 static void add_key_match(struct buf *sql, const char *article, const char *key, const char *collation)
 {
 	/* "" equals a SKU of blanks under most collations. */
-	buf_addf(sql, "%s.cArtNr = %s.s COLLATE %s AND %s.s <> N''", article, key, collation, key);
+	buf_addf(sql, "%s.cArtNr = %s.s%s%s AND %s.s <> N''", article, key, collation[0] ? " COLLATE " : "", collation, key);
 }
 
 static void add_warehouses(struct buf *sql, const struct jtl_lookup *lookup)

@@ -22,13 +22,13 @@ enum jtl_source {
 };
 
 struct jtl_probe {
-	char collation[JTL_COLLATION_MAX]; /* of tArtikel.cArtNr, checked to be an identifier */
+	char collation[JTL_COLLATION_MAX]; /* for keys compared with tArtikel.cArtNr, tried on the server; "" = none needed */
 	char version[JTL_VERSION_MAX];     /* tversion.cVersion, "" when the table is empty */
 	bool snapshot;                     /* READ_COMMITTED_SNAPSHOT */
 };
 
 /* Looks at every object the source reads (their columns and the permission, by selecting no row of them) and at the warehouses.
- * Two statements. JTL_OBJECT (HOLD): one is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a
+ * Three statements. JTL_OBJECT (HOLD): one is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a
  * warehouse does not exist, is inactive, FBA or fulfilment (nFulfillment other than 0), or a transit one; all such are named.
  * Others as db_query. */
 int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,
@@ -63,7 +63,7 @@ struct jtl_article {
 
 struct jtl_lookup {
 	const char *database;
-	const char *collation;
+	const char *collation; /* "" = none */
 	enum jtl_source source;
 	const int64_t *warehouses;
 	size_t warehouse_count;

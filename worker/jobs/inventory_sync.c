@@ -94,7 +94,7 @@ int sync_prepare(struct sync *sync, struct err *err)
 {
 	if (sync->prepared)
 		return 0;
-	if (sync_db(sync, false, 4, prepare_work, sync, err) != 0)
+	if (sync_db(sync, false, 5, prepare_work, sync, err) != 0)
 		return -1;
 	if (!sync->full && !sync->state.complete)
 		return err_set(err, ERR_PERM, "QUICK_NEEDS_FULL",

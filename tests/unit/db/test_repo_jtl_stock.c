@@ -72,6 +72,32 @@ static void probe_holds_when_an_object_is_missing(void **state)
 	assert_non_null(strstr(err.text, world.own));
 }
 
+/* Some engines show names in sys.columns that their COLLATE does not take. */
+static void a_collation_the_server_does_not_take(void **state)
+{
+	static const char fault[] = "error 448 16 match=\"ON a.cArtNr = k.s COLLATE\" count=";
+	struct jtl_probe probe;
+	struct err err = ERR_INIT;
+	char line[120];
+
+	(void)state;
+	if (!world.there || world.external)
+		skip();
+	snprintf(line, sizeof(line), "%s1", fault);
+	assert_true(sql_world_order(&world, line));
+	assert_string_equal(probed(JTL_PHYSICAL).collation, "Latin1_General_CI_AS"); /* the database's */
+	snprintf(line, sizeof(line), "%s2", fault);
+	assert_true(sql_world_order(&world, line));
+	assert_int_equal(jtl_stock_probe(db, world.jtl, JTL_PHYSICAL, warehouse_two, 1, &probe, &err), -1);
+	assert_int_equal(err.class, ERR_HOLD);
+	assert_string_equal(err.code, "JTL_OBJECT");
+	assert_non_null(strstr(err.text, "Latin1_General_CI_AS"));
+	snprintf(line, sizeof(line), "error 1205 13 match=\"ON a.cArtNr = k.s COLLATE\" count=1");
+	assert_true(sql_world_order(&world, line));
+	assert_int_equal(jtl_stock_probe(db, world.jtl, JTL_PHYSICAL, warehouse_two, 1, &probe, &err), -1);
+	assert_int_equal(err.class, ERR_TEMP);
+}
+
 static void read_keys(enum jtl_source source, const int64_t *warehouses, size_t warehouse_count, const char *const *skus,
                       size_t count, struct jtl_article *out)
 {
@@ -337,6 +363,7 @@ int main(void)
 		cmocka_unit_test(probe_says_what_is_there),
 		cmocka_unit_test(probe_refuses_warehouses),
 		cmocka_unit_test(probe_holds_when_an_object_is_missing),
+		cmocka_unit_test(a_collation_the_server_does_not_take),
 		cmocka_unit_test(every_case_from_every_source),
 		cmocka_unit_test(several_warehouses_add_up),
 		cmocka_unit_test(flags_of_articles),
