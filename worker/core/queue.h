@@ -47,9 +47,9 @@ struct queue_answer {
 	char run_id[RUN_ID_MAX];
 	enum run_state state;
 };
-/* Journals the run, then answers. 0 with the run (for a known key: the run of that key, whatever its state, also when nothing new is taken), or -1:
- * UNKNOWN_JOB, UNKNOWN_SHOP, BAD_REQUEST (parameters, shop), ALREADY_RUNNING (answer names the run that is not over), KEY_REUSED,
- * QUEUE_FULL, STOPPING, JOURNAL_*. */
+/* Journals the run, then answers. 0 with the run (for a known key: the run of that key, whatever its state, also when nothing new is
+ * taken), or -1: UNKNOWN_JOB, UNKNOWN_SHOP, BAD_REQUEST (parameters, shop), ALREADY_RUNNING (answer names the run that is not over),
+ * KEY_REUSED, QUEUE_FULL, STOPPING, JOURNAL_*. */
 int queue_submit(struct queue *queue, const struct queue_request *request, struct queue_answer *answer, struct err *err) MUSTCHECK;
 
 /* A waiting run is over at once; a running one is marked (in the journal too) and stops at its next check point. 0 with its state
