@@ -2,12 +2,14 @@
 """Starts the sandbox and the daemons, runs a full inventory sync with its live log, prints its result, stays until Ctrl-C.
 
 Environment: ONCE=1 ends after the run (exit 0 only if it succeeded); PORT of the API (8000); ARTICLES (500) and SEED (1) of a fresh
-sandbox; RATE requests per second at the gateway (20); LATENCY_MS of it (0). Installed configuration and TEMU_ variables are ignored."""
+sandbox; RATE requests per second at the gateway (20); LATENCY_MS of it (0); RUN_FOLDER (run/) for everything that is kept, FRESH=1
+forgets what is kept there. Installed configuration and TEMU_ variables are ignored."""
 
 import asyncio
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -41,6 +43,12 @@ def one_at_a_time(folder):
     return lock
 
 
+def forget(folder):
+    """Only what we put there: RUN_FOLDER may name any folder."""
+    for part in Stack.PARTS:
+        shutil.rmtree(os.path.join(folder, part), ignore_errors=True)
+
+
 def show(event):
     if event.get("event") == "log":
         print("%6d %s %-7s %s" % (event["seq"], event["time"][11:23], event["level"], event["text"]), flush=True)
@@ -50,20 +58,31 @@ def show(event):
         print("       (lines %s to %s were dropped: this terminal was too slow)" % (event["from"], event["to"]), flush=True)
 
 
-async def sync_with_live_log(stack):
-    """Connects first, triggers second, so that not one line is missed."""
+def make_way(stack, run_id):
+    status, _, answer = stack.request("POST", "/api/runs/%s/cancel" % run_id)
+    if status not in (200, 202, 409):  # 409: it is over in the meantime
+        raise StackError("run %s could not be cancelled: %d %s" % (run_id, status, answer))
+    stack.await_run(run_id)
+
+
+async def sync_with_live_log(stack, ends):
+    """Connects first, triggers second, so that not one line is missed. Until the run is in one of these states."""
     async with websockets.connect("ws://127.0.0.1:%d/ws/logs" % stack.api_port, max_size=None) as live:
         hello = json.loads(await live.recv())
         if hello.get("event") != "hello":
             raise StackError("the live log did not greet: %s" % hello)
         status, _, answer = await asyncio.to_thread(stack.execute, "full")
+        if status == 409 and answer.get("code") == "ALREADY_RUNNING":
+            print("run: %s was stopped by an earlier Ctrl-C and is cancelled for a new one" % answer["run_id"], flush=True)
+            await asyncio.to_thread(make_way, stack, answer["run_id"])
+            status, _, answer = await asyncio.to_thread(stack.execute, "full")
         if status != 202:
             raise StackError("the sync was not accepted: %d %s" % (status, answer))
         print("run: %s accepted; its live log:" % answer["run_id"], flush=True)
         async for message in live:
             event = json.loads(message)
             show(event)
-            if event.get("event") == "run" and event.get("run_id") == answer["run_id"] and event["state"] in TERMINAL:
+            if event.get("event") == "run" and event.get("run_id") == answer["run_id"] and event["state"] in ends:
                 return await asyncio.to_thread(stack.run, answer["run_id"])
     raise StackError("the live log ended before the run did")
 
@@ -87,13 +106,16 @@ async def work(stack, once):
         loop.add_signal_handler(name, stopped.set)
     begun = time.monotonic()
     await asyncio.to_thread(stack.start)
+    if stopped.is_set():
+        return 130
     status, _, answer = await asyncio.to_thread(stack.request, "PUT", "/api/shops/1/writes",
                                                 {"writes": "stock", "reason": "make run opens the sandbox's shop"})
     if status != 200:
         raise StackError("the write gate did not open: %d %s" % (status, answer))
     print("run: up in %.2f s. API http://127.0.0.1:%d, SQL 127.0.0.1:%d, gateway 127.0.0.1:%d, logs in %s"
           % (time.monotonic() - begun, stack.api_port, stack.sql_port, stack.gateway_port, stack.path("log")), flush=True)
-    sync = asyncio.create_task(sync_with_live_log(stack))
+    # Nobody is there to change what a held run waits for when it is to end by itself.
+    sync = asyncio.create_task(sync_with_live_log(stack, TERMINAL + ("held",) if once else TERMINAL))
     end = asyncio.create_task(stopped.wait())
     await asyncio.wait({sync, end}, return_when=asyncio.FIRST_COMPLETED)
     if not sync.done():
@@ -109,7 +131,7 @@ async def work(stack, once):
 
 
 def main():
-    folder = os.path.join(ROOT, "run")
+    folder = os.path.abspath(os.environ.get("RUN_FOLDER") or os.path.join(ROOT, "run"))
     port = number("PORT", 8000, 1, 65535)
     lock = one_at_a_time(folder)
     for key in [name for name in os.environ if name.startswith("TEMU_")]:
@@ -117,12 +139,16 @@ def main():
     code, stack = 1, None
     try:
         free_port_check("127.0.0.1", port)
+        if os.environ.get("FRESH"):
+            forget(folder)
         stack = Stack(folder, articles=number("ARTICLES", 500, 1, 100000), seed=number("SEED", 1, 0, 2 ** 31), api_port=port,
                       rate=number("RATE", 20, 1, 100000), latency_ms=number("LATENCY_MS", 0, 0, 60000))
         code = asyncio.run(work(stack, bool(os.environ.get("ONCE"))))
     except StackError as error:
         print("run: %s" % error, file=sys.stderr)
     finally:
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)  # an impatient second Ctrl-C must leave nothing running
         if stack is not None:
             try:
                 stack.stop()

@@ -99,6 +99,8 @@ class Process:
 
 
 class Stack:
+    PARTS = ("run", "state", "log", "secret")
+
     def __init__(self, folder, build="release", articles=500, seed=1, api_port=0, rate=20, latency_ms=0, settings=None,
                  shop=None, collations=("Latin1_General_CI_AS", "Latin1_General_CI_AS")):
         self.folder, self.bin = folder, os.path.join(ROOT, "build", build)
@@ -109,7 +111,7 @@ class Stack:
         self.settings, self.shop = settings or {}, shop or {}
         self.sql = self.gateway = self.workers = self.api = None
         self.sql_port = self.sql_control = self.gateway_port = self.gateway_control_port = 0
-        for part in ("", "run", "state", "log", "secret"):
+        for part in ("", *self.PARTS):
             os.makedirs(os.path.join(folder, part), mode=0o700, exist_ok=True)
         external = os.environ.get("TEMU_TEST_TDS")
         self.external_sql = external
@@ -169,7 +171,8 @@ class Stack:
         if not gateway_only:
             command += ["--server", "%s:%d" % (self.sql_host, self.sql_port)]
         environment = dict(os.environ, TEMU_SEED_PASSWORD=self.password, TEMU_SEED_SHOP=json.dumps(self.app))
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              start_new_session=True)  # Ctrl-C does not stop it half-way
         if done.returncode != 0:
             raise StackError(done.stderr.strip()[-1500:])
 
@@ -250,7 +253,7 @@ class Stack:
         clean = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/")}
         clean.update(self.daemon_environment())
         done = subprocess.run([os.path.join(self.bin, "temu-workers"), "--config", self.path("temu.yaml"), *options], env=clean,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True)
         return done.returncode, done.stdout + done.stderr
 
     def migrate(self):
