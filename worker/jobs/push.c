@@ -226,10 +226,8 @@ static int intend_next(struct push *p, struct err *err)
 	return 0;
 }
 
-static int before_call(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err)
+static int may_send(struct push *p, struct err *err)
 {
-	struct push *p = arg;
-
 	if (p->failed.class != ERR_NONE) {
 		*err = p->failed;
 		return -1;
@@ -240,11 +238,22 @@ static int before_call(struct temu_stock_item *const items[], size_t count, void
 		p->gate_shut = true;
 		return err_set(err, ERR_CANCELLED, "GATE_SHUT", "the shop's gate was shut");
 	}
+	return 0;
+}
+
+static int before_call(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err)
+{
+	struct push *p = arg;
+	size_t before = p->intended;
+
+	if (may_send(p, err) != 0)
+		return -1;
 	for (size_t i = 0; i < count; i++)
 		while ((size_t)(items[i] - p->items) >= p->intended)
 			if (intend_next(p, err) != 0)
 				return -1;
-	return 0;
+	/* Storing the intent may have taken its time. */
+	return p->intended == before ? 0 : may_send(p, err);
 }
 
 /* --- after it --- */

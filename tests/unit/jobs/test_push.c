@@ -42,6 +42,7 @@ static struct memory {
 	enum err_class fail_class;
 	bool commit_lost;         /* a transaction that fails was committed all the same */
 	int stock_after_failures; /* of the first ten articles; 0 = as it was */
+	bool shut_in_intent;      /* the gate is shut while the intent is being stored */
 	bool wrong_rows; /* the look-up does not return one row per key */
 } m;
 
@@ -355,6 +356,8 @@ int ledger_intend(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 	(void)db;
 	(void)shop;
 	if (trip(CALL_INTEND, false, err) != 0)
+		return -1;
+	if (m.shut_in_intent && !world_gate(&w, GATE_OFF))
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		struct row *row = find(rows[i].sku_id);
@@ -838,6 +841,23 @@ static void a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown(void **stat
 	assert_in_step();
 }
 
+static void a_gate_shut_while_the_intent_is_stored(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 5);
+	m.shut_in_intent = true;
+	ended = run_to(QUICK, RUN_SUCCESS);
+	m.shut_in_intent = false;
+	assert_int_equal(figure(&ended, "planned"), 10);
+	assert_int_equal(edits(), before);
+	assert_int_equal(unknown(), 0);
+	ended_release(&ended);
+}
+
 static void a_cancel_in_mid_push_leaves_nothing_unknown(void **state)
 {
 	char id[RUN_ID_MAX];
@@ -1122,6 +1142,7 @@ int main(void)
 		TEST(the_guard_keeps_the_plan),
 		TEST(zeros_go_first),
 		TEST(a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown),
+		TEST(a_gate_shut_while_the_intent_is_stored),
 		TEST(a_cancel_in_mid_push_leaves_nothing_unknown),
 		TEST(a_confirmed_sku_with_a_lost_attempt_stays_unknown),
 		TEST(a_value_is_not_known_while_an_older_one_may_arrive),
