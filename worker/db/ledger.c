@@ -145,17 +145,8 @@ int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 	struct db_param params[4] = { [1] = db_param_int64("@shop", shop),
 		                      [2] = db_param_text("@run", run),
 		                      [3] = db_param_text("@now", rows_time(now_ms, now)) };
-	struct dbjson json;
-	int rc;
 
-	dbjson_init(&json, ROWS_MAX);
-	for (size_t i = 0; i < count; i++) {
-		dbjson_row(&json);
-		dbjson_int64(&json, "k", sku_ids[i]);
-	}
-	rc = rows_send(db, "ledger retire", sql_retire, &json, params, 4, NULL, err);
-	dbjson_release(&json);
-	return rc;
+	return rows_send_ids(db, "ledger retire", sql_retire, "k", sku_ids, count, params, 4, err);
 }
 
 static const char sql_shop[] =

@@ -46,15 +46,6 @@ static const char sql_retire[] = "UPDATE p SET is_active = 0, updated_at = GETDA
 int products_retire(struct db *db, int64_t shop, const int64_t *sku_ids, size_t count, struct err *err)
 {
 	struct db_param params[2] = { [1] = db_param_int64("@shop", shop) };
-	struct dbjson json;
-	int rc;
 
-	dbjson_init(&json, ROWS_MAX);
-	for (size_t i = 0; i < count; i++) {
-		dbjson_row(&json);
-		dbjson_int64(&json, "k", sku_ids[i]);
-	}
-	rc = rows_send(db, "products retire", sql_retire, &json, params, 2, NULL, err);
-	dbjson_release(&json);
-	return rc;
+	return rows_send_ids(db, "products retire", sql_retire, "k", sku_ids, count, params, 2, err);
 }

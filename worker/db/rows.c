@@ -42,3 +42,19 @@ int rows_send(struct db *db, const char *label, const char *sql, struct dbjson *
 		return -1;
 	return db_query(db, &statement, affected, err);
 }
+
+int rows_send_ids(struct db *db, const char *label, const char *sql, const char *name, const int64_t *ids, size_t ids_count,
+                  struct db_param *params, size_t count, struct err *err)
+{
+	struct dbjson rows;
+	int rc;
+
+	dbjson_init(&rows, ROWS_MAX);
+	for (size_t i = 0; i < ids_count; i++) {
+		dbjson_row(&rows);
+		dbjson_int64(&rows, name, ids[i]);
+	}
+	rc = rows_send(db, label, sql, &rows, params, count, NULL, err);
+	dbjson_release(&rows);
+	return rc;
+}

@@ -21,5 +21,8 @@ void rows_maybe(struct dbjson *rows, const char *name, struct maybe value);
 /* Runs sql with the rows as @j and the other parameters (params[0] is filled here, count includes it). */
 int rows_send(struct db *db, const char *label, const char *sql, struct dbjson *rows, struct db_param *params, size_t count,
               int64_t *affected, struct err *err) MUSTCHECK;
+/* The same with ids alone as rows: { name: id }. */
+int rows_send_ids(struct db *db, const char *label, const char *sql, const char *name, const int64_t *ids, size_t ids_count,
+                  struct db_param *params, size_t count, struct err *err) MUSTCHECK;
 
 #endif

@@ -474,8 +474,6 @@ static void gate_shut(struct push *p)
 	struct sync *sync = p->sync;
 
 	sync->note = "the gate was shut while pushing: the rest is planned only";
-	for (size_t i = 0; i < p->count; i++)
-		sync->figures.planned += p->phases[i] < DECIDED;
 	log_warning("gate shut after %" PRId64 " of %zu changes: the rest is planned only", sync->figures.pushed, p->count);
 }
 
@@ -503,6 +501,8 @@ static int send_plan(struct sync *sync, struct err *err)
 			rc = -1;
 		}
 		rc = settle(&p, rc, err);
+		for (size_t i = 0; i < p.count; i++)
+			sync->figures.planned += p.phases[i] < DECIDED;
 		if (rc != 0 && p.gate_shut && p.failed.class == ERR_NONE) {
 			gate_shut(&p);
 			rc = 0;

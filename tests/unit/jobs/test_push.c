@@ -874,6 +874,8 @@ static void a_cancel_in_mid_push_leaves_nothing_unknown(void **state)
 	assert_int_equal(queue_cancel(w.queue, id, &answer, &w.err), 0);
 	assert_true(world_await(&w, id, &ended));
 	assert_int_equal(ended.record.state, RUN_CANCELLED);
+	assert_true(figure(&ended, "planned") > 0);
+	assert_int_equal(figure(&ended, "planned") + figure(&ended, "pushed") + figure(&ended, "unknown"), ARTICLES);
 	ended_release(&ended);
 	assert_true(edits() - before < ARTICLES);
 	assert_int_equal(unknown(), 0);
