@@ -189,6 +189,10 @@ class Faults(StackCase):
         self.stack.await_ready()
         run = self.stack.await_run(answer["run_id"])
         self.settle(run)
+        # The run tells of all it did, before the kill and after it.
+        self.assertEqual({int(item["sku_id"]) for item in self.stack.items(run["run_id"], "pushed")}, set(wanted))
+        self.assertEqual(self.stack.items(run["run_id"], "planned"), [])
+        self.assertEqual((run["result"]["pushed"], run["result"]["planned"]), (len(wanted), 0))
         # What was in flight at the kill may be repeated, nothing else.
         now = self.stack.temu_stock()
         twice = [sku_id for sku_id in wanted if now[sku_id]["edits"] - self.edits[sku_id] > 1]
@@ -207,11 +211,13 @@ class Faults(StackCase):
         self.stack.await_ready()
         again = LiveClient(self.stack, after=cursor)
         run = self.stack.await_run(answer["run_id"])
-        if not any(e.get("run_id") == answer["run_id"] and e.get("state") == "success" for e in self.live.events):
-            again.await_run(answer["run_id"], "success")  # the kill was not too late
+        too_late = any(e.get("run_id") == answer["run_id"] and e.get("state") == "success" for e in self.live.events)
+        if not too_late:
+            again.await_run(answer["run_id"], "success")
         numbers = self.live.numbers() + again.numbers()
         self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
-        self.live = again
+        if not too_late or again.numbers():
+            self.live = again
         self.settle(run)
 
     def test_terminated_workers_drain_and_go_on(self):
