@@ -25,6 +25,7 @@ enum column {
 	COL_PHYSICAL,
 	COL_DOUBLED,
 	COL_NULLS,
+	COL_ROWS,
 	COL_AVAILABLE,
 };
 
@@ -32,15 +33,17 @@ enum column {
  * stock. A pair that comes twice gives the smaller value, a NULL counts as nothing; both are counted. */
 static const char sql_head[] = "SELECT k.n, a.kArtikel, a.cArtNr, a.cAktiv, a.nDelete, a.nIstVater, a.cLagerAktiv, "
 			       "a.cLagerKleinerNull, a.kStueckliste, a.nPuffer,\n"
-			       "  s.kArtikel, s.stock, s.doubled, s.empty_rows, ";
+			       "  s.kArtikel, s.stock, s.doubled, s.empty_rows, s.found_rows";
 static const char sql_keys[] = "FROM OPENJSON(@j) WITH (n int '$.n', s nvarchar(400) '$.s') k\n"
 			       "LEFT JOIN ";
 static const char sql_stock_open[] =
     "LEFT JOIN (\n"
-    "  SELECT p.kArtikel, SUM(p.lowest) AS stock, SUM(p.doubled) AS doubled, SUM(p.empty_rows) AS empty_rows FROM (\n"
+    "  SELECT p.kArtikel, SUM(p.lowest) AS stock, SUM(p.doubled) AS doubled, SUM(p.empty_rows) AS empty_rows,\n"
+    "    SUM(p.found_rows) AS found_rows FROM (\n"
     "    SELECT i.kArtikel, v.kWarenlager, MIN(ISNULL(v.";
 static const char sql_stock_counts[] = ", 0)) AS lowest,\n"
 				       "      CASE WHEN COUNT(*) > 1 THEN 1 ELSE 0 END AS doubled,\n"
+				       "      SUM(CASE WHEN v.kArtikel IS NOT NULL THEN 1 ELSE 0 END) AS found_rows,\n"
 				       "      SUM(CASE WHEN v.kArtikel IS NOT NULL AND v.";
 static const char sql_stock_articles[] =
     " IS NULL THEN 1 ELSE 0 END) AS empty_rows\n"
@@ -48,7 +51,7 @@ static const char sql_stock_articles[] =
 static const char sql_stock_close[] = "    GROUP BY i.kArtikel, v.kWarenlager) p\n"
 				      "  GROUP BY p.kArtikel) s ON s.kArtikel = a.kArtikel\n";
 /* Without warehouse stock: only that the article is still the same. */
-static const char sql_no_stock[] = "LEFT JOIN (SELECT DISTINCT x.kArtikel, 0 AS stock, 0 AS doubled, 0 AS empty_rows\n"
+static const char sql_no_stock[] = "LEFT JOIN (SELECT DISTINCT x.kArtikel, 0 AS stock, 0 AS doubled, 0 AS empty_rows, 0 AS found_rows\n"
 				   "  FROM OPENJSON(@j) WITH (s nvarchar(400) '$.s') q JOIN ";
 
 static void add_key_match(struct buf *sql, const char *article, const char *key, const char *collation)
@@ -88,7 +91,10 @@ static int build_lookup(struct buf *sql, const struct jtl_lookup *lookup, struct
 		const char *name = buf_text(&jtl);
 
 		buf_addf(sql, "%s%s\n%s%s.dbo.tArtikel a ON ", sql_head,
-		         lookup->source == JTL_PHYSICAL ? "NULL" : "t.fVerfuegbar", sql_keys, name);
+		         lookup->source == JTL_PHYSICAL
+		             ? ", NULL"
+		             : " + CASE WHEN t.kArtikel IS NULL THEN 0 ELSE 1 END, t.fVerfuegbar",
+		         sql_keys, name);
 		add_key_match(sql, "a", "k", lookup->collation);
 		buf_add_char(sql, '\n');
 		if (lookup->source == JTL_AVAILABLE) {
@@ -144,7 +150,7 @@ static int take_article(const struct db_row *row, const char *sku, struct jtl_ar
 	    db_row_copy(row, COL_SKU, a->sku, sizeof(a->sku), err) != 0 || take_number(row, COL_DELETED, &deleted, err) != 0 ||
 	    take_number(row, COL_FATHER, &father, err) != 0 || take_number(row, COL_BUNDLE, &a->bundle, err) != 0 ||
 	    take_number(row, COL_BUFFER, &a->buffer, err) != 0 || take_number(row, COL_DOUBLED, &a->doubled, err) != 0 ||
-	    take_number(row, COL_NULLS, &a->nulls, err) != 0 || take_quantity(row, COL_PHYSICAL, &a->physical, err) != 0 ||
+	    take_number(row, COL_NULLS, &a->nulls, err) != 0 || take_number(row, COL_ROWS, &a->rows, err) != 0 || take_quantity(row, COL_PHYSICAL, &a->physical, err) != 0 ||
 	    take_quantity(row, COL_AVAILABLE, &a->available, err) != 0)
 		return -1;
 	a->match = strcmp(a->sku, sku) == 0 ? JTL_EXACT : JTL_NEAR;

@@ -58,6 +58,7 @@ struct jtl_article {
 	    physical; /* JTL_PHYSICAL: sum of fBestand over the warehouses; JTL_BOTH: of fAvaibleQuantity; no row counts 0 */
 	struct quantity available; /* JTL_AVAILABLE, JTL_BOTH: fVerfuegbar of all warehouses, no row counts 0 */
 	int64_t doubled;           /* (article, warehouse) pairs that came more than once; the smaller value counts */
+	int64_t rows;              /* stock rows of all sources that were read; none is no error, but then every number is 0 */
 	int64_t nulls;             /* rows without a quantity (NULL); they are 0 in physical, which then is no figure to trust */
 };
 

@@ -13,6 +13,7 @@
 #define GRACE_MS 500      /* what is in flight may still be answered after a stop */
 #define LAST_WORD_MS 3000 /* for marking what was confirmed when the run has been stopped */
 #define LINES_MAX 20
+#define EMPTY_LEAST 2
 #define DETAIL_MAX 2000
 
 enum phase { PLANNED, INTENDED, DECIDED, MARKED };
@@ -558,6 +559,12 @@ static int keep_plan(struct sync *sync, const char *note, struct err *err)
 	return store_planned(sync, err);
 }
 
+/* Articles that were ever in stock keep their row when they are sold out. One article without a row is normal, all of them are not. */
+static bool stock_is_empty(const struct sync *sync)
+{
+	return sync->figures.stock_rows == 0 && sync->figures.mapped >= EMPTY_LEAST && sync->plan.zeros > 0;
+}
+
 int sync_push(struct sync *sync, struct err *err)
 {
 	const struct shop_settings *shop = sync->shop;
@@ -580,6 +587,14 @@ int sync_push(struct sync *sync, struct err *err)
 		               " %%: nothing was sent, the plan is kept as "
 		               "the run's items",
 		               plan->zeros, plan->compared, shop->zero_share_percent);
+	}
+	if (stock_is_empty(sync)) {
+		if (keep_plan(sync, "no stock rows", err) != 0)
+			return -1;
+		return err_set(err, ERR_PERM, "STOCK_EMPTY",
+		               "JTL has not one stock row for %" PRId64 " SKUs, yet %" PRId64
+		               " would be set to zero: are the warehouses right? Nothing was sent",
+		               sync->figures.mapped, plan->zeros);
 	}
 	if (!sync_gate_open(sync))
 		return keep_plan(sync, "the shop's gate is shut", err);

@@ -19,6 +19,7 @@ struct sync_figures {
 	int64_t goods; /* with changes: calls needed at least */
 	int64_t zeros, lowered, raised, fresh, vanished, bad_rows;
 	int64_t near, doubled, nulls, missing_components;
+	int64_t stock_rows; /* that JTL has for all articles together */
 	int64_t statements;
 	int64_t duration_ms[SYNC_STEPS]; /* -1 = not run */
 };

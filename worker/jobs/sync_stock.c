@@ -131,6 +131,7 @@ static int judge_listing(struct chunk *c, struct listing *item, const struct jtl
 	if (article->match == JTL_NONE)
 		return 0;
 	item->article = maybe_of(article->article);
+	c->sync->figures.stock_rows += article->rows;
 	warn_article(c->sync, item, article);
 	if (article->match == JTL_NEAR) {
 		item->near = strdup(article->sku);

@@ -177,6 +177,10 @@ static void compare_case(const struct stock_case *c, enum jtl_source source, con
 		fail_msg("%s: %s available, not %s", c->sku, available, c->available);
 	assert_int_equal(a->nulls, source != JTL_AVAILABLE && strcmp(c->sku, "CASE-NULL-STOCK") == 0);
 	assert_int_equal(a->doubled, source != JTL_AVAILABLE && strcmp(c->sku, "CASE-DUPLICATE-ROW") == 0);
+	if (strcmp(c->sku, "CASE-NO-ROW") == 0 && source == JTL_PHYSICAL)
+		assert_int_equal(a->rows, 0);
+	if (strcmp(c->sku, "CASE-ZERO-ROW") == 0 || strcmp(c->sku, "CASE-FRACTION") == 0)
+		assert_int_equal(a->rows, source == JTL_BOTH ? 2 : 1);
 }
 
 static void every_case_from_every_source(void **state)

@@ -43,6 +43,7 @@ static struct memory {
 	bool commit_lost;         /* a transaction that fails was committed all the same */
 	int stock_after_failures; /* of the first ten articles; 0 = as it was */
 	bool shut_in_intent;      /* the gate is shut while the intent is being stored */
+	bool no_rows;             /* no article has a stock row */
 	bool wrong_rows; /* the look-up does not return one row per key */
 } m;
 
@@ -233,6 +234,7 @@ int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct 
 			                       .article = number,
 			                       .active = true,
 			                       .managed = true,
+			                       .rows = !m.no_rows,
 			                       .physical = quantity_of(m.stock[number]) };
 	}
 	return trip(CALL_READ, true, err);
@@ -760,6 +762,24 @@ static void no_article_at_all_is_not_believed(void **state)
 	ended_release(&ended);
 }
 
+static void articles_without_any_stock_row_are_not_believed(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 5, 0); /* too few for the mass-zero guard */
+	m.no_rows = true;
+	ended = run_to(QUICK, RUN_FAILED);
+	assert_string_equal(ended.record.error_code, "STOCK_EMPTY");
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), 5);
+	ended_release(&ended);
+	assert_int_equal(edits(), before);
+	m.no_rows = false;
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 5);
+}
+
 static void the_guard_keeps_the_plan(void **state)
 {
 	struct ended ended;
@@ -1141,6 +1161,7 @@ int main(void)
 		TEST(a_plan_of_an_earlier_attempt_that_is_not_needed_any_more),
 		TEST(half_a_stock_read_pushes_nothing),
 		TEST(no_article_at_all_is_not_believed),
+		TEST(articles_without_any_stock_row_are_not_believed),
 		TEST(the_guard_keeps_the_plan),
 		TEST(zeros_go_first),
 		TEST(a_gate_shut_in_mid_push_stops_and_leaves_nothing_unknown),
