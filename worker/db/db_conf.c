@@ -176,7 +176,7 @@ static int write_private(const char *path, const struct buf *text, struct err *e
 	char beside[4200];
 	int fd;
 
-	snprintf(beside, sizeof(beside), "%s.new", path);
+	snprintf(beside, sizeof(beside), "%s.%ld.new", path, (long)getpid()); /* --migrate may run beside the daemon */
 	unlink(beside);
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
