@@ -1,5 +1,5 @@
 /* sync: the state of one attempt of the inventory sync, shared by its step files (inventory_sync.c, sync_fetch.c, sync_upsert.c,
- * sync_stock.c, push.c, sync_resume.c) and nobody else. */
+ * sync_stock.c, sync_push.c, push.c, sync_resume.c) and nobody else. */
 #ifndef WORKER_JOBS_SYNC_H
 #define WORKER_JOBS_SYNC_H
 
@@ -54,6 +54,10 @@ int sync_fetch(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_upsert(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_stock(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_push(struct sync *sync, struct err *err) MUSTCHECK;
+
+/* For sync_push (push.c): every change of the plan as a PLANNED item, most urgent first; and sending them all. */
+int sync_store_planned(struct sync *sync, struct err *err) MUSTCHECK;
+int sync_send(struct sync *sync, struct err *err) MUSTCHECK;
 
 /* Runs of several attempts: a look at what is there; then, with the plan made, an earlier attempt's open items are judged by what the
  * ledger says (confirmed, or not needed any more); at last the figures become those of the whole run. */
