@@ -31,7 +31,7 @@ enum {
 	WIRE_MAX = IPC_MESSAGE_MAX + 64, /* nng counts its own header (request id) as part of the message */
 	QUEUE_MESSAGES = 8192,
 	RECONNECT_MIN_MS = 50,
-	RECONNECT_MAX_MS = 500,
+	RECONNECT_MAX_MS = 100,
 	MAX_THREADS = 64,
 	REDIAL_AFTER_MS = 1000,  /* a request that finds no connection for so long asks whether the peer is there */
 	REDIAL_PROBE_MS = 500,
