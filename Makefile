@@ -118,7 +118,7 @@ run: ## set everything up, start sandbox and daemons, run a full sync, stay up (
 	@scripts/run.sh
 test: ## set everything up and run all tests (the long campaigns as a sample)
 	@scripts/test.sh
-test-long: ## the long campaigns whole: soak with kills, fuzz (SEED=n)
+test-long: ## the long campaigns whole: soak with kills, hundreds of kill -9, faults under TSan, fuzz (SEED=n)
 	@scripts/test.sh --long
 bench: deps-build ## measure the sync against the sandbox: durations, requests, statements, memory
 	@$(MAKE) --no-print-directory -s -j2 BUILD=release programs
