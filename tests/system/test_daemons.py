@@ -537,17 +537,17 @@ class Kills(StackCase):
         begun = time.monotonic()
         self.assertEqual(self.sync("full")["state"], "success")
         whole = time.monotonic() - begun
-        runs = set()
+        runs = {}  # kills of each: the engine gives up on a run that was killed five times
         for _ in range(self.kills):
             self.change_stock(40, start=dice.randrange(60))
             status, _, answer = self.stack.execute("full")
             self.assertIn(status, (202, 409), answer)
-            runs.add(answer["run_id"])
+            runs[answer["run_id"]] = runs.get(answer["run_id"], 0) + 1
             select.select([], [], [], dice.uniform(0, whole * 1.1))
             self.stack.workers.kill()
             self.stack.start_workers()
             self.stack.await_ready()
-            if dice.random() < 0.5:
+            if dice.random() < 0.5 or runs[answer["run_id"]] == 4:
                 self.assertIn(self.stack.await_run(answer["run_id"])["state"], ("success", "partial"))
         self.stack.gateway_control("POST", "/clear")
         for run_id in runs:
@@ -556,7 +556,7 @@ class Kills(StackCase):
         self.assert_in_step()
         self.assert_events_whole(live)
         known = self.stack.request("GET", "/api/runs?limit=500")[2]["runs"]
-        self.assertLessEqual(runs, {run["run_id"] for run in known})
+        self.assertLessEqual(set(runs), {run["run_id"] for run in known})
         self.assertEqual({run["state"] for run in known} - {"success", "partial"}, set())
         self.assertTrue(any(run["rescues"] for run in known), "no kill hit a run")
 
