@@ -283,8 +283,6 @@ fake_obey(const char *word, long long n)
 		ipc_publish(fake.publisher, "not an event", 12);
 	} else if (strcmp(word, "gone") == 0) {
 		fake.gone = n;
-	} else if (strcmp(word, "old") == 0) {
-		fake.old = n;
 	} else if (strcmp(word, "slow") == 0) {
 		fake.slow_ms = (int)n;
 	} else if (strcmp(word, "lose") == 0) {
@@ -297,19 +295,20 @@ fake_obey(const char *word, long long n)
 	pthread_mutex_unlock(&fake.lock);
 }
 
-/* argv: program "fake-workers" folder journal boot last. Does not return when this is that role. */
+/* argv: program "fake-workers" folder journal boot last old. Does not return when this is that role. */
 static inline void
 fake_main(int argc, char **argv)
 {
 	char path[200], line[100], word[20];
 	struct err err = ERR_INIT;
 	long long n;
-	if (argc != 6 || strcmp(argv[1], "fake-workers") != 0)
+	if (argc != 7 || strcmp(argv[1], "fake-workers") != 0)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(fake.journal, sizeof(fake.journal), "%s", argv[3]);
 	snprintf(fake.boot, sizeof(fake.boot), "%s", argv[4]);
 	fake.last = strtoll(argv[5], NULL, 10);
+	fake.old = strtoll(argv[6], NULL, 10);
 	snprintf(path, sizeof(path), "%s/events.sock", argv[2]);
 	fake.publisher = ipc_publisher_start(path, &err);
 	snprintf(path, sizeof(path), "%s/workers.sock", argv[2]);
@@ -345,11 +344,12 @@ fake_await_ok(struct fake_process *process)
 		abort();
 }
 
+/* Its journal holds `last` events, the first `old` of them from long ago. */
 static inline void
-fake_start(struct fake_process *process, const char *folder, const char *journal, const char *boot, int64_t last)
+fake_start(struct fake_process *process, const char *folder, const char *journal, const char *boot, int64_t last, int64_t old)
 {
-	char program[300], role[] = "fake-workers", number[24], folder_arg[120], journal_arg[64], boot_arg[64];
-	char *argv[] = { program, role, folder_arg, journal_arg, boot_arg, number, NULL };
+	char program[300], role[] = "fake-workers", number[24], old_arg[24], folder_arg[120], journal_arg[64], boot_arg[64];
+	char *argv[] = { program, role, folder_arg, journal_arg, boot_arg, number, old_arg, NULL };
 	posix_spawn_file_actions_t actions;
 	int in[2], out[2];
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
@@ -357,6 +357,7 @@ fake_start(struct fake_process *process, const char *folder, const char *journal
 		abort();
 	program[len] = '\0';
 	snprintf(number, sizeof(number), "%" PRId64, last);
+	snprintf(old_arg, sizeof(old_arg), "%" PRId64, old);
 	snprintf(folder_arg, sizeof(folder_arg), "%s", folder);
 	snprintf(journal_arg, sizeof(journal_arg), "%s", journal);
 	snprintf(boot_arg, sizeof(boot_arg), "%s", boot);

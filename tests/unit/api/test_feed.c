@@ -174,8 +174,7 @@ it_begins_behind_what_is_old(void **state)
 {
 	struct bench *bench = bench_new();
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 4000);
-	fake_say(&bench->process, "old", 4000);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 4000, 4000);
 	bench_feed(bench);
 	await_journal("j-1");
 	await_next(bench, 4001);
@@ -193,7 +192,7 @@ it_may_be_there_before_the_workers(void **state)
 	struct bench *bench = bench_new();
 	(void)state;
 	bench_feed(bench);
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0, 0);
 	fake_say(&bench->process, "each", 5); /* surely lost: nobody is connected yet */
 	await_next(bench, 6);
 	assert_int_equal(got.count, 5);
@@ -206,8 +205,7 @@ events_younger_than_the_start_are_not_missed_behind_old_ones(void **state)
 	struct bench *bench = bench_new();
 	(void)state;
 	bench_feed(bench);
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 300);
-	fake_say(&bench->process, "old", 290);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 300, 290);
 	await_next(bench, 301);
 	assert_int_equal(got.count, 10);
 	assert_int_equal(got.seen[0], 291);
@@ -219,7 +217,7 @@ gaps_tails_and_repeats_are_mended(void **state)
 	struct bench *bench = bench_new();
 	int64_t next = 1;
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0, 0);
 	bench_feed(bench);
 	await_journal("j-1");
 	for (int i = 0; i < 30; i++) {
@@ -240,7 +238,7 @@ a_large_gap_is_read_in_pieces(void **state)
 {
 	struct bench *bench = bench_new();
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0, 0);
 	bench_feed(bench);
 	await_journal("j-1");
 	fake_say(&bench->process, "hide", 5000);
@@ -259,7 +257,7 @@ a_flood_is_complete(void **state)
 {
 	struct bench *bench = bench_new();
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0, 0);
 	bench_feed(bench);
 	await_journal("j-1");
 	fake_say(&bench->process, "slow", 20); /* reading is slow while it floods */
@@ -276,7 +274,7 @@ restarts_and_kills_lose_nothing(void **state)
 	int64_t last = 0;
 	char boot[20];
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-0", 0);
+	fake_start(&bench->process, bench->folder, "j-1", "b-0", 0, 0);
 	bench_feed(bench);
 	await_journal("j-1");
 	for (int i = 1; i <= 6; i++) {
@@ -285,7 +283,7 @@ restarts_and_kills_lose_nothing(void **state)
 		last += 25;
 		fake_kill(&bench->process);
 		snprintf(boot, sizeof(boot), "b-%d", i);
-		fake_start(&bench->process, bench->folder, "j-1", boot, last);
+		fake_start(&bench->process, bench->folder, "j-1", boot, last, 0);
 		fake_say(&bench->process, "each", 3);
 		last += 3;
 	}
@@ -299,7 +297,7 @@ lost_answers_only_delay(void **state)
 {
 	struct bench *bench = bench_new();
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0, 0);
 	bench_feed(bench);
 	await_journal("j-1");
 	fake_say(&bench->process, "lose", 3);
@@ -318,7 +316,7 @@ what_the_journal_has_forgotten_is_told(void **state)
 {
 	struct bench *bench = bench_new();
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 0, 0);
 	bench_feed(bench);
 	await_journal("j-1");
 	fake_say(&bench->process, "log", 5);
@@ -343,15 +341,13 @@ another_journal_begins_anew(void **state)
 {
 	struct bench *bench = bench_new();
 	(void)state;
-	fake_start(&bench->process, bench->folder, "j-1", "b-1", 50);
-	fake_say(&bench->process, "old", 50);
+	fake_start(&bench->process, bench->folder, "j-1", "b-1", 50, 50);
 	bench_feed(bench);
 	await_journal("j-1");
 	fake_say(&bench->process, "log", 5);
 	await_next(bench, 56);
 	fake_kill(&bench->process);
-	fake_start(&bench->process, bench->folder, "j-2", "b-2", 20); /* restored: 20 old events */
-	fake_say(&bench->process, "old", 20);
+	fake_start(&bench->process, bench->folder, "j-2", "b-2", 20, 20); /* restored: 20 old events */
 	fake_say(&bench->process, "log", 4);
 	fake_say(&bench->process, "hide", 1);
 	int64_t until = now_ms() + LONG_MS;

@@ -66,8 +66,7 @@ start(void **state)
 	struct err err = ERR_INIT;
 	(void)state;
 	fake_folder(folder, sizeof(folder));
-	fake_start(&process, folder, "j-1", "b-1", 50);
-	fake_say(&process, "old", 50);
+	fake_start(&process, folder, "j-1", "b-1", 50, 50);
 	last_seq = 50;
 	api.started_ms = clock_mono_ms();
 	api.workers = workers_new(folder, &err);
@@ -681,7 +680,7 @@ live_clients_lose_nothing_when_the_workers_are_killed(void **state)
 		last_seq += 3;
 		fake_kill(&process);
 		snprintf(boot, sizeof(boot), "b-x%d", i);
-		fake_start(&process, folder, "j-1", boot, last_seq);
+		fake_start(&process, folder, "j-1", boot, last_seq, 0);
 		publish(2);
 	}
 	await_hub();
@@ -731,7 +730,7 @@ without_workers_it_says_so(void **state)
 	get("/api/system");
 	assert_int_equal(r.status, 200);
 	assert_non_null(strstr(r.body, "\"workers\":null"));
-	fake_start(&process, folder, "j-1", "b-back", last_seq);
+	fake_start(&process, folder, "j-1", "b-back", last_seq, 0);
 	do
 		get("/readyz");
 	while (r.status == 503);

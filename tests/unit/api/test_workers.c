@@ -130,7 +130,7 @@ nobody_there_is_told_fast_and_healed_by_itself(void **state)
 		assert_true(now_ms() - begun < 3 * WORKERS_ABSENT_MS);
 		answer_release(&answer);
 	}
-	fake_start(&process, folder, "j-1", "b-2", 10);
+	fake_start(&process, folder, "j-1", "b-2", 10, 0);
 	int rc = -1;
 	for (int i = 0; i < 100 && rc != 0; i++) {
 		rc = workers_hello(workers, &answer);
@@ -154,7 +154,7 @@ main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	fake_main(argc, argv);
 	fake_folder(folder, sizeof(folder));
-	fake_start(&process, folder, "j-1", "b-1", 10);
+	fake_start(&process, folder, "j-1", "b-1", 10, 0);
 	workers = workers_new(folder, &err);
 	int rc = workers == NULL ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 	fake_kill(&process);
