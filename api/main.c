@@ -1,6 +1,5 @@
 /* temu-api: options, start in order, the end on SIGTERM. What it answers is in routes.c. */
 #include <getopt.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -227,7 +226,6 @@ main(int argc, char **argv)
 		return 2;
 	}
 	daemon_init("temu-api");
-	mallopt(M_ARENA_MAX, 4); /* one arena a thread would cost more memory than it saves time */
 	if (settings_load(options.config, &settings, &err) != 0) {
 		fprintf(stderr, "temu-api: %s\n", err.text);
 		return 2;
