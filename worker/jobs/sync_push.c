@@ -71,8 +71,8 @@ int sync_push(struct sync *sync, struct err *err)
 			return -1;
 		return err_set(err, ERR_PERM, "GUARD_ZEROS",
 		               "%" PRId64 " of %" PRId64 " SKUs would be set to zero, more than %" PRId64
-		               " %%: nothing was sent, the plan is kept as "
-		               "the run's items",
+		               " %%: nothing was sent. The plan is kept as the run's items: check it, JTL's stock and "
+		               "shops[].warehouses",
 		               plan->zeros, plan->compared, shop->zero_share_percent);
 	}
 	if (stock_is_empty(sync)) {
