@@ -28,7 +28,8 @@ struct shop_settings {
 	int64_t percent;    /* share of the stock offered here, 0..100 */
 	int inactive, father, bundle, unmanaged, oversell; /* enum setting_rule; FIXED uses fixed_quantity */
 	int64_t fixed_quantity;
-	int64_t zero_share_percent, zero_share_least; /* mass-zero guard */
+	int64_t zero_share_percent, zero_share_least;   /* mass-change guard: to zero */
+	int64_t raise_share_percent, raise_share_least; /* and raised, or with another buffer */
 };
 
 struct settings {
@@ -54,6 +55,8 @@ struct settings {
 	bool pool_pre_ping;
 	int64_t lookup_chunk; /* 1000 */
 	int64_t write_batch;  /* 100 */
+	int64_t lease_ttl_s;  /* one writer a shop */
+	int64_t old_quiet_s;  /* of the old system's log */
 	/* temu */
 	int64_t temu_rate, temu_in_flight, temu_timeout_ms, temu_page_size, temu_push_batch, temu_attempts;
 	char *temu_ca_file;

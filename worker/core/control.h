@@ -20,6 +20,13 @@ struct control_stats {
 };
 #define CONTROL_STATS_MAX 8
 
+/* What the jobs know about shops. Called on server threads, must not wait; NULL = nothing. */
+struct control_shops {
+	void (*add)(void *arg, int64_t shop, struct buf *out); /* members of a shop's open object in shop_list */
+	int (*lease_take)(void *arg, int64_t shop, const char *from, const char *who, const char *reason, struct err *err);
+	void *arg;
+};
+
 /* All borrowed until control_stop. */
 struct control_config {
 	const char *version, *boot;
@@ -30,6 +37,7 @@ struct control_config {
 	size_t job_count;
 	struct control_stats stats[CONTROL_STATS_MAX];
 	size_t stats_count;
+	struct control_shops shops;
 };
 
 /* Listens on path (ipc_server_start) and answers from then on. NULL on error. */

@@ -9,6 +9,8 @@
 #include "common/json.h"
 #include "worker/core/run.h"
 
+#define PLAN_CONFIRM_MS 3600000
+
 struct job_step {
 	const char *name; /* "fetch": in log lines, progress and the run's record; < RUN_STEP_MAX */
 	/* Does the step, on the run's thread. Calls run_check at every point where stopping is harmless, at least once a second.
@@ -26,6 +28,10 @@ struct job_type {
 	bool per_shop; /* one run per shop at a time; false: one run at a time */
 	/* Parameters before the run is stored. 0, or -1 PERM with code BAD_REQUEST and the field's name in the text. */
 	int (*check)(const struct json *params, struct err *err);
+	/* A run that failed with a code beginning with this kept a plan that may be confirmed: within PLAN_CONFIRM_MS of its end, once, a new
+	 * run with the same parameters and the members "confirm" (the run's id) and, where asked for, "only" is queued. check never sees
+	 * those two, so nobody else can give them. NULL = no such runs. */
+	const char *confirmable;
 	/* State of one attempt; env is what main gave to the engine. NULL with err on failure (classified as a step's would be). */
 	void *(*begin)(struct run *run, void *env, struct err *err);
 	/* After the last step, also after a failed or interrupted one: leaves the result (run_result_set) and frees state. */

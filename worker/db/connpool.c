@@ -388,14 +388,15 @@ int connpool_run(struct connpool *pool, const struct db_limit *limit, db_work_fn
 	return rc;
 }
 
-int connpool_transaction(struct connpool *pool, const struct db_limit *limit, db_work_fn *work, void *arg, struct err *err)
+int connpool_transaction(struct connpool *pool, const struct db_limit *limit, const struct db_fence *fence, db_work_fn *work,
+                         void *arg, struct err *err)
 {
 	struct db *db = connpool_take(pool, limit, err);
 	int rc;
 
 	if (!db)
 		return -1;
-	rc = db_transaction(db, work, arg, err);
+	rc = db_transaction(db, fence, work, arg, err);
 	connpool_put(pool, db);
 	return rc;
 }

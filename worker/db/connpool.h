@@ -41,8 +41,8 @@ void connpool_put(struct connpool *pool, struct db *db);
 /* take, work, put. */
 int connpool_run(struct connpool *pool, const struct db_limit *limit, db_work_fn *work, void *arg, struct err *err) MUSTCHECK;
 /* take, db_transaction, put. */
-int connpool_transaction(struct connpool *pool, const struct db_limit *limit, db_work_fn *work, void *arg,
-                         struct err *err) MUSTCHECK;
+int connpool_transaction(struct connpool *pool, const struct db_limit *limit, const struct db_fence *fence, db_work_fn *work,
+                         void *arg, struct err *err) MUSTCHECK;
 
 void connpool_stats(struct connpool *pool, struct connpool_stats *stats);
 

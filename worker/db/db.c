@@ -366,15 +366,56 @@ void db_limit_set(struct db *db, const struct db_limit *limit)
 	db->limit = limit ? *limit : (struct db_limit){ 0 };
 }
 
-int db_begin(struct db *db, struct err *err)
+static int begin(struct db *db, const struct db_statement *statement, struct err *err)
 {
 	if (db->in_transaction)
 		return err_set(err, ERR_PERM, "SQL_TRANSACTION", "begin: a transaction is open already");
-	if (db_execute(db, "begin", "BEGIN TRANSACTION", NULL, err) != 0)
+	if (db_query(db, statement, NULL, err) != 0)
 		return -1;
 	db->in_transaction = true;
 	db->failed = false;
 	return 0;
+}
+
+int db_begin(struct db *db, struct err *err)
+{
+	return begin(db, &(struct db_statement){ .label = "begin", .sql = "BEGIN TRANSACTION" }, err);
+}
+
+struct fencing {
+	const struct db_fence *fence;
+	bool judged;
+	int verdict;
+	struct err *err;
+};
+
+static int take_fence(void *arg, const struct db_row *row, struct err *err)
+{
+	struct fencing *f = arg;
+
+	(void)err;
+	if (!f->judged)
+		f->verdict = f->fence->judge(f->fence->arg, row, f->err); /* the batch goes on to its end, so that it can be rolled back */
+	f->judged = true;
+	return 0;
+}
+
+static int begin_fenced(struct db *db, const struct db_fence *fence, struct err *err)
+{
+	struct fencing f = { .fence = fence, .err = err };
+	struct db_statement statement = { .label = "begin", .row = take_fence, .arg = &f };
+	struct buf sql;
+	int rc;
+
+	buf_init(&sql, 1 << 16);
+	buf_add_text(&sql, "BEGIN TRANSACTION\n");
+	fence->add(fence->arg, &sql);
+	statement.sql = buf_text(&sql);
+	rc = buf_check(&sql, "begin", err) == 0 ? begin(db, &statement, err) : -1;
+	buf_release(&sql);
+	if (rc != 0)
+		return -1;
+	return f.judged ? f.verdict : fence->judge(fence->arg, NULL, err);
 }
 
 static int commit_refused(struct db *db, struct err *err)
@@ -436,13 +477,13 @@ int db_rollback(struct db *db, struct err *err)
 	return 0;
 }
 
-int db_transaction(struct db *db, db_work_fn *work, void *arg, struct err *err)
+int db_transaction(struct db *db, const struct db_fence *fence, db_work_fn *work, void *arg, struct err *err)
 {
 	struct err ignored = ERR_INIT;
 
-	if (db_begin(db, err) != 0)
+	if (!fence && db_begin(db, err) != 0)
 		return -1;
-	if (work(db, arg, err) == 0 && db_commit(db, err) == 0)
+	if ((!fence || begin_fenced(db, fence, err) == 0) && work(db, arg, err) == 0 && db_commit(db, err) == 0)
 		return 0;
 	db_rollback(db, &ignored); /* when this fails too the connection is in doubt, and its end rolls back */
 	return -1;

@@ -169,8 +169,16 @@ int db_rollback(struct db *db, struct err *err);
 
 typedef int db_work_fn(struct db *db, void *arg, struct err *err); /* 0, or -1 with err filled */
 
-/* begin, work, commit; rollback when either fails. The error is the first one. Nothing here repeats. */
-int db_transaction(struct db *db, db_work_fn *work, void *arg, struct err *err) MUSTCHECK;
+/* A condition that a transaction begins with: `add` appends one SELECT to the batch of BEGIN TRANSACTION (no parameters), its row goes to
+ * `judge`, which says whether the work may be done; -1 rolls back and is the error. Costs no round trip. */
+struct db_fence {
+	void (*add)(const void *arg, struct buf *sql);
+	int (*judge)(const void *arg, const struct db_row *row, struct err *err); /* once: the first row, NULL = none came */
+	const void *arg;
+};
+
+/* begin, work, commit; rollback when either fails. The error is the first one. Nothing here repeats. fence NULL = none. */
+int db_transaction(struct db *db, const struct db_fence *fence, db_work_fn *work, void *arg, struct err *err) MUSTCHECK;
 
 /* --- state --- */
 

@@ -259,7 +259,7 @@ int schema_apply(struct db *db, const struct schema_list *list, struct err *err)
 		if (!file)
 			return 0;
 		copy = *file;
-		if (db_transaction(db, apply_file, &copy, &inner) == 0) {
+		if (db_transaction(db, NULL, apply_file, &copy, &inner) == 0) {
 			log_info("schema version %d (%s) applied", file->version, file->name);
 			waits = 0;
 		} else if (!somebody_else(&inner) || ++waits >= TRIES) {

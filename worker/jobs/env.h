@@ -10,10 +10,13 @@
 #include "worker/db/db.h"
 #include "worker/temu/temu.h"
 
+struct keeper;
+
 struct jobs_env {
 	const struct settings *settings; /* borrowed */
 	struct journal *journal;         /* borrowed */
 	struct connpool *pool;
+	struct keeper *keeper;
 };
 
 /* db_config of the settings; borrows from them. */
@@ -27,11 +30,12 @@ struct db_limit jobs_db_limit(struct run *run);
 
 #define JOBS_DB_TRIES 4
 
-/* Takes a connection, works, puts it back; transaction: work stands between BEGIN and COMMIT. Work that failed for the moment
+/* Takes a connection, works, puts it back; transaction: work stands between BEGIN and COMMIT, behind the fence (NULL = none: reads
+ * and tests only, every write of a run shows its grip). Work that failed for the moment
  * (deadlock, lock time-out, cut connection, lost answer to COMMIT, too busy) is done again up to JOBS_DB_TRIES times in all with
  * short waits, on a fresh connection if the old one is doubtful: so work must be repeatable and start from nothing each time.
  * limit as connpool_take. */
-int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, bool transaction, db_work_fn *work, void *arg,
-                struct err *err) MUSTCHECK;
+int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, const struct db_fence *fence, bool transaction,
+                db_work_fn *work, void *arg, struct err *err) MUSTCHECK;
 
 #endif

@@ -123,7 +123,7 @@ int sync_db(struct sync *sync, bool transaction, int64_t statements, db_work_fn 
 {
 	struct db_limit limit = jobs_db_limit(sync->run);
 
-	if (jobs_db_run(sync->env, &limit, transaction, work, arg, err) != 0)
+	if (jobs_db_run(sync->env, &limit, NULL, transaction, work, arg, err) != 0)
 		return -1;
 	sync->figures.statements += statements + (transaction ? 2 : 0);
 	return 0;

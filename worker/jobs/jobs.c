@@ -179,12 +179,12 @@ static void pause_before(int attempt, const struct db_limit *limit)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 }
 
-int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, bool transaction, db_work_fn *work, void *arg,
-                struct err *err)
+int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, const struct db_fence *fence, bool transaction,
+                db_work_fn *work, void *arg, struct err *err)
 {
 	for (int attempt = 1;; attempt++) {
 		struct err inner = ERR_INIT;
-		int rc = transaction ? connpool_transaction(env->pool, limit, work, arg, &inner)
+		int rc = transaction ? connpool_transaction(env->pool, limit, fence, work, arg, &inner)
 		                     : connpool_run(env->pool, limit, work, arg, &inner);
 
 		if (rc == 0)

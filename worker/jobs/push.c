@@ -146,7 +146,7 @@ static int push_db(struct push *p, bool transaction, int64_t statements, db_work
 {
 	struct db_limit limit = limit_of(p);
 
-	if (jobs_db_run(p->sync->env, &limit, transaction, work, arg, err) != 0)
+	if (jobs_db_run(p->sync->env, &limit, NULL, transaction, work, arg, err) != 0)
 		return -1;
 	p->sync->figures.statements += statements + (transaction ? 2 : 0);
 	return 0;

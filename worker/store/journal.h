@@ -69,6 +69,7 @@ struct run_record {
 	char trigger[RUN_TRIGGER_MAX]; /* "manual", "schedule", "recovery" */
 	char key[RUN_KEY_MAX];         /* idempotency key, "" = none */
 	char *params;                  /* JSON object text; heap */
+	char confirms[RUN_ID_MAX];     /* journal_run_add only: the run whose plan this one carries out, "" = none */
 	enum run_state state;
 	int attempt;                   /* attempts begun */
 	int rescues;                   /* times the run was found RUNNING at a start, that is: after a kill; journal_run_move stores it */
@@ -87,7 +88,10 @@ struct run_record {
 };
 void run_record_release(struct run_record *run);
 
-/* Assigns run->id, stores the run (state QUEUED) and its event. 0 new; 1 when a run with the same job, shop and key younger than a
+/* With confirms set, the confirmation is stored in the same commit, and -1 with PERM PLAN_CONFIRMED when that plan was confirmed before
+ * (run->id is then the run that carries it out).
+ *
+ * Assigns run->id, stores the run (state QUEUED) and its event. 0 new; 1 when a run with the same job, shop and key younger than a
  * day exists: run is replaced by that one (same params), or -1 with PERM KEY_REUSED when its params differ. */
 int journal_run_add(struct journal *journal, struct run_record *run, struct err *err) MUSTCHECK;
 /* Stores every field of run but id, job, shop, params, key, and an event (EVENT_RUN) with `text`. The move must be legal
@@ -159,6 +163,45 @@ struct event_page {
 };
 int journal_events(struct journal *journal, int64_t from, int64_t to, const char *run_id, size_t max, struct buf *out,
                    struct event_page *page, struct err *err) MUSTCHECK;
+
+/* --- alarms --- */
+/* An event of its own kind (EVENT_ALARM, level ERROR) that a person must look at; its text begins with "CODE: ". run "" = none. Durable on
+ * return. */
+struct alarm_record {
+	int64_t shop; /* 0 = none */
+	const char *run, *job, *step, *code, *text;
+};
+int journal_alarm(struct journal *journal, const struct alarm_record *alarm, struct err *err) MUSTCHECK;
+
+/* --- quarantine: SKUs that TEMU refused for good again and again --- */
+#define QUARANTINE_AFTER 3         /* refusals in a row */
+#define QUARANTINE_RETRY_MS 86400000
+struct quarantine_record {
+	int64_t shop, sku_id, goods_id;
+	const char *sku, *code, *text, *request_id; /* TEMU's words of the last refusal */
+	int64_t refusals;                           /* in a row */
+	int64_t first_ms, last_ms;
+	int64_t since_ms; /* in quarantine since; 0 = not yet */
+	int64_t next_ms;  /* not to be tried before */
+};
+/* What became of SKUs in a run, in one commit: a refused one counts (the QUARANTINE_AFTER-th puts it into quarantine, every further one
+ * puts its next try off by QUARANTINE_RETRY_MS), a confirmed one is forgotten. The same run judged twice counts once. `entered` is called
+ * (before return, may be NULL) for those that just came in. */
+struct quarantine_verdict {
+	int64_t sku_id, goods_id;
+	bool refused; /* false: confirmed */
+	const char *sku, *code, *text, *request_id;
+};
+int journal_quarantine_judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts,
+                             size_t count, void (*entered)(const struct quarantine_record *record, void *arg), void *arg,
+                             struct err *err) MUSTCHECK;
+/* By sku_id, after `after` (0 from the start); all: also those that are not in quarantine yet. limit 0 = none. Borrowed texts. */
+int journal_quarantine_list(struct journal *journal, int64_t shop, bool all, int64_t after, int64_t limit,
+                            bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err) MUSTCHECK;
+/* By hand: forgotten, so that the next run tries it. An audit event (EVENT_LOG, WARNING) names who. 1 done, 0 it is not in there, -1. */
+int journal_quarantine_free(struct journal *journal, int64_t shop, int64_t sku_id, const char *who, struct err *err) MUSTCHECK;
+/* How many of the shop are in quarantine. Cheap (cached). */
+int64_t journal_quarantine_count(struct journal *journal, int64_t shop);
 
 /* --- gates --- */
 /* The stored gate of a shop, GATE_OFF when never set. Cheap (cached), never blocks on disk. */

@@ -462,8 +462,8 @@ static void helpers(void **state)
 	assert_int_equal(connpool_run(pool, NULL, one_update, good, &err), 0);
 	assert_int_equal(connpool_run(pool, NULL, one_update, bad, &err), -1);
 	assert_string_equal(err.code, "SQL_1205");
-	assert_int_equal(connpool_transaction(pool, NULL, one_update, good, &err), 0);
-	assert_int_equal(connpool_transaction(pool, NULL, one_update, bad, &err), -1);
+	assert_int_equal(connpool_transaction(pool, NULL, NULL, one_update, good, &err), 0);
+	assert_int_equal(connpool_transaction(pool, NULL, NULL, one_update, bad, &err), -1);
 	assert_int_equal(atomic_load(&wire_engine.commits), commits + 1);
 	assert_int_equal(stats().taken, 0);
 	assert_int_equal(stats().opened, 1);

@@ -550,8 +550,8 @@ static void whole_transaction(void **state)
 	int commits = atomic_load(&wire_engine.commits), rollbacks = atomic_load(&wire_engine.rollbacks);
 
 	(void)state;
-	assert_int_equal(db_transaction(db, one_update, good, &err), 0);
-	assert_int_equal(db_transaction(db, one_update, bad, &err), -1);
+	assert_int_equal(db_transaction(db, NULL, one_update, good, &err), 0);
+	assert_int_equal(db_transaction(db, NULL, one_update, bad, &err), -1);
 	assert_string_equal(err.code, "SQL_547");
 	assert_int_equal(atomic_load(&wire_engine.commits), commits + 1);
 	assert_int_equal(atomic_load(&wire_engine.rollbacks), rollbacks + 1);

@@ -109,11 +109,12 @@ int connpool_run(struct connpool *pool, const struct db_limit *limit, db_work_fn
 	return rc;
 }
 
-int connpool_transaction(struct connpool *pool, const struct db_limit *limit, db_work_fn *work, void *arg, struct err *err)
+int connpool_transaction(struct connpool *pool, const struct db_limit *limit, const struct db_fence *fence, db_work_fn *work,
+                         void *arg, struct err *err)
 {
 	int rc;
 
-	(void)pool;
+	(void)pool, (void)fence;
 	if (limit && limit->cancelled && limit->cancelled(limit->arg))
 		return err_set(err, ERR_CANCELLED, "SQL_CANCELLED", "cancelled");
 	rc = work(NULL, arg, err);
