@@ -53,6 +53,7 @@ static void print_call(const struct gw_call *call, struct buf *out)
 	json_add_string(out, "outcome", call->outcome);
 	json_add_string(out, "fault", call->fault);
 	json_add_string(out, "requestId", call->request_id);
+	json_add_string(out, "via", call->via);
 	if (call->detail)
 		json_add_raw(out, "detail", call->detail);
 	json_object_close(out);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include "common/buf.h"
+#include "ecosystem/sandbox/gateway/gw_writes.h"
 
 #define GW_CALLS_KEPT 10000
 #define GW_CALLS_COUNTS 256
@@ -12,6 +13,7 @@
 struct gw_call {
 	int64_t number, time_ms, mall_id;
 	char type[96], request_id[64], fault[32];
+	char via[GW_VIA_MAX];
 	char outcome[32]; /* the error code, "reset", "http 502" */
 	char *detail;     /* heap, JSON of page or sku/target pairs, NULL */
 };

@@ -76,6 +76,13 @@ static int get_calls(struct order *o, struct err *err)
 	return 0;
 }
 
+static int get_writes(struct order *o, struct err *err)
+{
+	(void)err;
+	gw_writes_print(&o->gw->writes, query_int64(o->query, "since", 0), o->out);
+	return 0;
+}
+
 static int get_stats(struct order *o, struct err *err)
 {
 	(void)err;
@@ -181,7 +188,7 @@ static const struct {
 	{ "GET", "/stock", get_stock },   { "GET", "/calls", get_calls },      { "GET", "/stats", get_stats },
 	{ "POST", "/set", post_set },     { "POST", "/add", post_add },        { "POST", "/remove", post_remove },
 	{ "POST", "/fault", post_fault }, { "POST", "/clear", post_clear },    { "POST", "/clock", post_clock },
-	{ "POST", "/rate", post_rate },
+	{ "POST", "/rate", post_rate },   { "GET", "/writes", get_writes },
 };
 
 static void run(struct gw *gw, size_t route, const struct gw_request *request, struct gw_reply *reply)

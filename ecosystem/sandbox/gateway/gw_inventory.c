@@ -283,6 +283,8 @@ struct edit {
 	const char *key, *number_name; /* "stockTarget" or "stockDiff" */
 	int64_t goods_id;
 	bool diff, presale;
+	struct gw *gw;
+	const char *via;
 };
 
 static int check_rows(const struct edit *edit, const char *list_name, struct gw_answer *answer)
@@ -342,6 +344,14 @@ static int check_edit(const struct gw_shop *shop, const struct gw_value *body, s
 	return 0;
 }
 
+static void write_add(const struct edit *edit, const struct gw_shop *shop, const struct gw_sku *sku, int64_t now)
+{
+	struct gw_write write = { .time_ms = clock_now_ms(), .mall_id = shop->mall_id, .sku_id = sku->sku_id, .was = sku->stock, .now = now };
+
+	snprintf(write.via, sizeof(write.via), "%s", edit->via);
+	gw_writes_add(&edit->gw->writes, &write);
+}
+
 /* One SKU. NULL when it is done, otherwise why not. */
 static const char *edit_sku(const struct gw_shop *shop, const struct edit *edit, const struct gw_value *row,
                             const struct gw_fault *fault, struct gw_sku **touched)
@@ -366,6 +376,8 @@ static const char *edit_sku(const struct gw_shop *shop, const struct edit *edit,
 	} else {
 		sku->shown_until = 0;
 	}
+	if (!edit->presale)
+		write_add(edit, shop, sku, number);
 	*stock = number;
 	*touched = sku;
 	return NULL;
@@ -423,7 +435,7 @@ static void stock_edit(struct gw *gw, struct gw_shop *shop, const struct gw_valu
 {
 	struct buf *out = &answer->result;
 	struct gw_sku **touched;
-	struct edit edit;
+	struct edit edit = { .gw = gw, .via = answer->via };
 	size_t rows = 0, count = 0;
 	bool repeated, all = false;
 

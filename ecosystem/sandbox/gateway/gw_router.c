@@ -18,6 +18,7 @@ struct gw_late {
 	struct gw_late *next;
 	int64_t due_ms, mall_id;
 	char *body;
+	char via[GW_VIA_MAX];
 };
 
 /* One request on its way through. */
@@ -185,6 +186,7 @@ static void late_put(struct gw *gw, const struct passage *p)
 	late->due_ms = clock_mono_ms() + p->fault.delay_ms;
 	late->mall_id = p->shop->mall_id;
 	late->body = buf_take(&text, NULL);
+	memcpy(late->via, p->answer.via, sizeof(late->via));
 	late->next = gw->late;
 	gw->late = late;
 	pthread_cond_signal(&gw->late_changed);
@@ -249,6 +251,7 @@ static void call_log(struct passage *p, const struct gw_reply *reply)
 	call.mall_id = p->shop ? p->shop->mall_id : 0;
 	snprintf(call.type, sizeof(call.type), "%s", p->type ? p->type : "");
 	snprintf(call.request_id, sizeof(call.request_id), "%s", p->request_id);
+	memcpy(call.via, p->answer.via, sizeof(call.via));
 	snprintf(call.fault, sizeof(call.fault), "%s", gw_fault_name(p->fault.kind));
 	if (reply->reset)
 		snprintf(call.outcome, sizeof(call.outcome), "reset");
@@ -298,6 +301,7 @@ void gw_router_handle(void *arg, const struct gw_request *request, struct gw_rep
 	}
 	buf_init(&p.answer.result, GW_WIRE_BODY_MAX);
 	buf_init(&p.answer.detail, GW_DETAIL_MAX);
+	gw_via(request->query, p.answer.via);
 	if (gw_doc_parse(&doc, buf_text(&request->body), request->body.len, NULL) == 0)
 		p.body = doc.root;
 	pass(&p, reply);
@@ -317,6 +321,7 @@ static void late_apply(struct gw *gw, const struct gw_late *late)
 
 	buf_init(&answer.result, GW_WIRE_BODY_MAX);
 	buf_init(&answer.detail, GW_DETAIL_MAX);
+	memcpy(answer.via, late->via, sizeof(answer.via));
 	if (gw_doc_parse(&doc, late->body, strlen(late->body), NULL) == 0 && shop)
 		edit->run(gw, shop, doc.root, &none, &answer);
 	gw_doc_release(&doc);
@@ -405,6 +410,7 @@ void gw_free(struct gw *gw)
 		gw->late = next;
 	}
 	gw_calls_release(&gw->calls);
+	gw_writes_release(&gw->writes);
 	gw_shops_release(&gw->shops);
 	pthread_cond_destroy(&gw->late_changed);
 	pthread_mutex_destroy(&gw->lock);

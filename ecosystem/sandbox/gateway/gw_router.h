@@ -8,6 +8,7 @@
 #include "ecosystem/sandbox/gateway/gw_rate.h"
 #include "ecosystem/sandbox/gateway/gw_shops.h"
 #include "ecosystem/sandbox/gateway/gw_wire.h"
+#include "ecosystem/sandbox/gateway/gw_writes.h"
 
 #define GW_DETAIL_MAX ((size_t)256 << 10)
 
@@ -22,6 +23,7 @@ struct gw {
 	bool stopping;
 	struct gw_shops shops;
 	struct gw_calls calls;
+	struct gw_writes writes;
 	struct gw_faults faults;
 	struct gw_rate rate;
 	int64_t clock_offset_s;
@@ -38,6 +40,7 @@ struct gw_answer {
 	char text[256];
 	struct buf result; /* JSON text of "result"; empty: absent */
 	struct buf detail; /* JSON text for the list of calls; may stay empty */
+	char via[GW_VIA_MAX]; /* who calls */
 };
 
 /* Sets the error; returns -1. */

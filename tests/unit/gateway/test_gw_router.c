@@ -36,6 +36,7 @@ struct bench {
 	struct gw_wire *wire, *control;
 	int status;        /* of the last reply; 0: reset or closed without one */
 	int sys;           /* errno of the last recv */
+	char path[64];     /* of signed calls, "" = the usual one */
 	char head[2048];
 	char body[65536];
 };
@@ -135,7 +136,7 @@ static void send_signed(struct bench *b, const char *open_body, const char *secr
 	assert_int_equal(gw_sign(doc.root, secret, sign, NULL), 0);
 	gw_doc_release(&doc);
 	snprintf(text, sizeof(text), "%s,\"sign\":\"%s\"}", open_body, forged ? forged : sign);
-	post(b, gw_wire_port(b->wire), "/openapi/router", text);
+	post(b, gw_wire_port(b->wire), b->path[0] ? b->path : "/openapi/router", text);
 }
 
 static void call(struct bench *b, const char *type, const char *fields)
@@ -736,6 +737,27 @@ static void *caller(void *arg)
 	return NULL;
 }
 
+/* What a checker needs: each applied edit once, in order, through whom; nothing of refused ones and of the control port. */
+static void writes_are_listed(void **state)
+{
+	struct bench *b = *state;
+
+	call(b, EDIT, "\"goodsId\":700,\"skuStockTargetList\":[{\"skuId\":1,\"stockTarget\":9},{\"skuId\":4,\"stockTarget\":9}]");
+	control(b, "/set", "{\"sku_id\":1,\"stock\":8}");
+	snprintf(b->path, sizeof(b->path), "/openapi/router?x=1&via=one&y=2");
+	call(b, EDIT, "\"goodsId\":700,\"skuStockChangeList\":[{\"skuId\":1,\"stockDiff\":-3}]");
+	call(b, EDIT, "\"goodsId\":700,\"stockType\":1,\"skuStockTargetList\":[{\"skuId\":1,\"stockTarget\":2}]");
+	get(b, "/writes");
+	assert_non_null(strstr(b->body, "\"total\":2,\"dropped\":0"));
+	assert_non_null(strstr(b->body, "\"mall_id\":1,\"sku_id\":1,\"was\":5,\"now\":9,\"via\":\"\"}"));
+	assert_non_null(strstr(b->body, "\"mall_id\":1,\"sku_id\":1,\"was\":8,\"now\":5,\"via\":\"one\"}"));
+	get(b, "/writes?since=1");
+	assert_null(strstr(b->body, "\"now\":9"));
+	assert_non_null(strstr(b->body, "\"number\":2"));
+	get(b, "/calls");
+	assert_non_null(strstr(b->body, "\"via\":\"one\""));
+}
+
 static void many_at_once(void **state)
 {
 	struct bench *b = *state;
@@ -757,7 +779,7 @@ int main(void)
 		T(edits_are_strict), T(rate_is_limited), cmocka_unit_test(bucket_refills), T(edge_faults), T(resets),
 		T(late_effect), T(slow_and_broken_replies), T(code_skip_count), T(page_faults), T(edit_faults),
 		T(sales_and_goods), T(keep_alive_and_chunks), T(state_survives), T(journal_survives_a_kill),
-		T(goods_are_known), T(many_at_once),
+		T(goods_are_known), T(many_at_once), T(writes_are_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
