@@ -16,6 +16,7 @@
 #include "worker/core/pool.h"
 #include "worker/core/queue.h"
 #include "worker/jobs/jobs.h"
+#include "worker/jobs/migrate.h"
 #include "worker/store/journal.h"
 
 #define VERSION "0.1"

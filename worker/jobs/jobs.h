@@ -2,7 +2,6 @@
 #ifndef WORKER_JOBS_JOBS_H
 #define WORKER_JOBS_JOBS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include "common/buf.h"
 #include "common/err.h"
@@ -19,8 +18,5 @@ void *jobs_env_new(const struct settings *settings, struct journal *journal, str
 void jobs_env_free(void *env);
 /* Adds members to the open JSON object of pool_stats: "pool":{...},"rates":[...]. Any thread, does not wait. */
 void jobs_env_stats(void *env, struct buf *out);
-
-/* Brings the own database to this release's schema (worker/db); plan_only prints what would be done to standard output. Blocks. */
-int schema_migrate(const struct settings *settings, bool plan_only, struct err *err) MUSTCHECK;
 
 #endif
