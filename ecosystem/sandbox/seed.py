@@ -3,7 +3,8 @@
 
 The server is reached over TDS like any other (only plain T-SQL goes over the wire), so the same set-up works on the stand-in and on
 other T-SQL engines. A database that exists without the marker table is refused: it is not ours to fill.
-The SQL password comes from the environment (TEMU_SEED_PASSWORD), never from the command line."""
+The SQL password and the shops' credentials come from the environment (TEMU_SEED_PASSWORD, TEMU_SEED_SHOPS: a JSON list with app_key,
+app_secret and access_token of each), never from the command line."""
 
 import argparse
 import json
@@ -18,21 +19,57 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MARKER = "temu_sandbox_marker"
 WAREHOUSE = 2  # the one the sample configuration offers
 SCOPES = ["bg.local.goods.sku.list.query", "bg.local.goods.stock.edit", "bg.open.accesstoken.info.get"]
+SHARED = {"CASE-BUNDLE", "CASE-TWO-LISTINGS", "CASE-INACTIVE", "Case-Letters", "CASE-LARGE"}  # of the special articles, in every shop
 WORDS = ["Becher", "Lampe", "Kissen", "Regal", "Schüssel", "Messer", "Tuch", "Korb", "Rahmen", "Vase", "Bürste", "Hocker"]
 
 
-class Shop:
-    """Articles of JTL and SKUs at TEMU, in memory."""
+def mall_id(number):
+    """TEMU's number of the number-th shop, from 0."""
+    return 634418200000001 + number
 
-    def __init__(self, seed, articles):
-        self.random = random.Random(seed)
+
+class Catalogue:
+    """What one shop has at TEMU, in memory."""
+
+    def __init__(self, number, dice):
+        self.random, self.goods = dice, []
+        self.next_goods, self.next_sku = 601099500000000 + number * 10 ** 9, 17592300000000 + number * 10 ** 9
+
+    def listing(self, skus, status=2):
+        """One goods at TEMU with (sku text, stock) pairs."""
+        goods = {"goods_id": self.next_goods, "name": "Artikel %d" % (self.next_goods % 1000000), "skus": []}
+        self.next_goods += 7
+        for sku, stock in skus:
+            goods["skus"].append({"sku_id": self.next_sku, "sku_sn": sku, "stock": stock, "status": status,
+                                  "price": "%d.99" % self.random.randint(3, 80), "currency": "EUR",
+                                  "created": 1700000000 + self.next_sku % 1000000})
+            self.next_sku += 11
+        self.goods.append(goods)
+
+
+class FurtherCatalogue(Catalogue):
+    """A shop beside the first: about two thirds of its plain articles and some special ones, under the same SKU texts, and two of its own."""
+
+    def __init__(self, number, seed, articles):
+        super().__init__(number, random.Random("%d %d" % (seed, number)))
+        for row in articles:
+            if "gap" not in row and (row["sku"] in SHARED if not row.get("plain") else self.random.random() < 0.66):
+                self.listing([(row["sku"], self.random.randint(0, 250))])
+        self.listing([("ONLY-IN-SHOP-%d" % (number + 1), 4), ("", 1)])
+
+
+class Shop(Catalogue):
+    """Articles of JTL and the SKUs of the first shop at TEMU; more: the catalogues of the shops beside it."""
+
+    def __init__(self, seed, articles, shops=1):
+        super().__init__(0, random.Random(seed))
         self.articles, self.stock, self.totals, self.parts, self.extra = [], [], [], [], []
-        self.goods, self.next_goods, self.next_sku = [], 601099500000000, 17592300000000
         self.names = []
         for number in range(1, articles + 1):
             self.plain_article(number)
         self.special_articles()
         self.temu_only()
+        self.more = [FurtherCatalogue(number, seed, self.articles) for number in range(1, shops)]
 
     def article(self, sku, **columns):
         row = {"k": len(self.articles) + 1, "sku": sku, "aktiv": "Y", "lager": "Y", "oversell": "N", "teilbar": "N", "del": 0,
@@ -47,17 +84,6 @@ class Shop:
 
     def total(self, row, stock, available, ordered="0"):
         self.totals.append({"k": row["k"], "b": stock, "v": available, "o": ordered})
-
-    def listing(self, skus, status=2):
-        """One goods at TEMU with (sku text, stock) pairs."""
-        goods = {"goods_id": self.next_goods, "name": "Artikel %d" % (self.next_goods % 1000000), "skus": []}
-        self.next_goods += 7
-        for sku, stock in skus:
-            goods["skus"].append({"sku_id": self.next_sku, "sku_sn": sku, "stock": stock, "status": status,
-                                  "price": "%d.99" % self.random.randint(3, 80), "currency": "EUR",
-                                  "created": 1700000000 + self.next_sku % 1000000})
-            self.next_sku += 11
-        self.goods.append(goods)
 
     def plain_article(self, number):
         r = self.random
@@ -263,13 +289,9 @@ def fill_server(args, shop):
 # --- the gateway side ---
 
 def write_gateway(args, shop):
-    account = json.loads(os.environ.get("TEMU_SEED_SHOP", "{}"))
-    data = {"shops": [{
-        "mall_id": 634418200000001, "region": "eu",
-        "app_key": account.get("app_key", "simkey00000000000000000000000001"),
-        "app_secret": account.get("app_secret", "simsecret0123456789abcdef0123456789ab"),
-        "access_token": account.get("access_token", "simtoken-a1"),
-        "scopes": SCOPES, "expires": time.strftime("%Y-%m-%d", time.gmtime(time.time() + 200 * 86400)), "goods": shop.goods}]}
+    expires = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 200 * 86400))
+    data = {"shops": [dict(account, mall_id=mall_id(number), region="eu", scopes=SCOPES, expires=expires, goods=catalogue.goods)
+                      for number, (account, catalogue) in enumerate(zip(args.accounts, [shop, *shop.more]))]}
     beside = args.gateway_data + ".new"
     with open(beside, "w", encoding="utf-8") as file:
         json.dump(data, file, ensure_ascii=False)
@@ -292,11 +314,14 @@ def main():
     args = parser.parse_args()
     if not 1 <= args.articles <= 100000:
         parser.error("--articles: 1 to 100000")
+    args.accounts = json.loads(os.environ.get("TEMU_SEED_SHOPS") or "[]")
+    if args.gateway_data and not args.accounts:
+        parser.error("--gateway-data needs the shops' credentials in TEMU_SEED_SHOPS")
     if args.catalogue:
         with open(args.catalogue, encoding="utf-8") as file:
             shop = MirroredShop(args.seed, json.load(file))
     else:
-        shop = Shop(args.seed, args.articles)
+        shop = Shop(args.seed, args.articles, len(args.accounts))
     if args.server:
         fill_server(args, shop)
     if args.gateway_data:

@@ -10,109 +10,40 @@ import http.client
 import json
 import os
 import secrets
-import select
-import signal
 import socket
 import subprocess
-import time
 import urllib.parse
 
 import seed as seeding
 import temu_client
+from installation import Installation
+from process import ROOT, Process, StackError, free_port_check  # noqa: F401  (for those who take it all from here)
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SEED = os.path.join(ROOT, "ecosystem", "sandbox", "seed.py")
 APP = {"app_key": "simkey00000000000000000000000001", "app_secret": "simsecret0123456789abcdef0123456789ab",
        "access_token": "simtoken-a1"}
 
 
-class StackError(Exception):
-    """Something did not start; the text says what and why."""
+def app_of(number):
+    """The stand-in's credentials of the number-th shop, from 0."""
+    return {key: value if number == 0 else "%s-%d" % (value, number + 1) for key, value in APP.items()}
 
 
-def free_port_check(host, port):
-    """A clear message instead of a daemon that dies."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise StackError("port %d on %s is in use (%s): stop what listens there, or choose another with PORT=n"
-                             % (port, host, error.strerror)) from None
-
-
-class Process:
-    """A child whose first matching line of output says that it is ready."""
-
-    def __init__(self, name, command, environment, log):
-        self.name, self.log = name, log
-        self.output = open(log, "ab")
-        self.start_of_log = self.output.tell()
-        clean = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
-        for key in ("LSAN_OPTIONS", "TSAN_OPTIONS", "ASAN_OPTIONS", "UBSAN_OPTIONS"):
-            if key in os.environ:
-                clean[key] = os.environ[key]
-        clean.update(environment)
-        # A session of its own: Ctrl-C reaches the parent only, which stops the children in order.
-        self.child = subprocess.Popen(command, env=clean, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
-                                      start_new_session=True)
-
-    @property
-    def pid(self):
-        return self.child.pid
-
-    def alive(self):
-        return self.child.poll() is None
-
-    def tail(self):
-        with open(self.log, "rb") as file:
-            file.seek(self.start_of_log)
-            return file.read()[-1500:].decode(errors="replace")
-
-    def await_file(self, path, timeout=15):
-        """Until the child has written this file."""
-        end = time.monotonic() + timeout
-        while not os.path.exists(path):
-            if not self.alive():
-                raise StackError("%s ended with code %s:\n%s" % (self.name, self.child.returncode, self.tail()))
-            if time.monotonic() > end:
-                raise StackError("%s is not ready after %d s:\n%s" % (self.name, timeout, self.tail()))
-            select.select([], [], [], 0.005)
-        with open(path, encoding="ascii") as file:
-            return [int(word) for word in file.read().split()]
-
-    def stop(self, number=signal.SIGTERM, timeout=10):
-        if self.alive():
-            self.child.send_signal(number)
-            try:
-                self.child.wait(timeout)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
-                self.output.close()
-                raise StackError("%s did not end within %d s of signal %d" % (self.name, timeout, number)) from None
-        self.output.close()
-        return self.child.returncode
-
-    def kill(self):
-        return self.stop(signal.SIGKILL)
-
-
-class Stack:
-    PARTS = ("run", "state", "log", "secret")
+class Stack(Installation):
+    """The servers, and the first installation, which has no name. more_shops: settings of shops beside the first, each with credentials
+    and a catalogue of its own; "id" and "name" are given when missing."""
 
     def __init__(self, folder, build="release", articles=500, seed=1, api_port=0, rate=20, latency_ms=0, settings=None,
-                 shop=None, collations=("Latin1_General_CI_AS", "Latin1_General_CI_AS")):
-        self.folder, self.bin = folder, os.path.join(ROOT, "build", build)
+                 shop=None, collations=("Latin1_General_CI_AS", "Latin1_General_CI_AS"), more_shops=()):
+        self.bin = os.path.join(ROOT, "build", build)
+        super().__init__(self, folder, "", settings, [shop or {}, *more_shops])
         # Under a sanitizer only the daemons are of interest.
         self.sandbox_bin = os.path.join(ROOT, "build", "release") if build.endswith(("asan", "tsan")) else self.bin
         self.articles, self.seed_number, self.api_port = articles, seed, api_port
         self.rate, self.latency_ms, self.collations = rate, latency_ms, collations
-        self.settings, self.shop = settings or {}, shop or {}
-        self.sql = self.gateway = self.workers = self.api = None
+        self.installations = []
+        self.sql = self.gateway = None
         self.sql_port = self.sql_control = self.gateway_port = self.gateway_control_port = 0
-        for part in ("", *self.PARTS):
-            os.makedirs(os.path.join(folder, part), mode=0o700, exist_ok=True)
         external = os.environ.get("TEMU_TEST_TDS")
         self.external_sql = external
         self.user = os.environ.get("TEMU_TEST_TDS_USER", "sa") if external else "temu"
@@ -120,16 +51,19 @@ class Stack:
         self.jtl = os.environ.get("TEMU_TEST_TDS_JTL", "temu_test_jtl") if external else "eazybusiness"
         self.password = os.environ.get("TEMU_TEST_TDS_PASSWORD", "") if external else self.kept_password()
         self.external_gateway = os.environ.get("TEMU_TEST_GATEWAY")
-        self.app = dict(APP)
+        self.apps = [app_of(number) for number in range(len(self.shops))]
         if self.external_gateway:
+            if len(self.shops) > 1:
+                raise StackError("TEMU_TEST_GATEWAY has credentials for one shop only")
             host = urllib.parse.urlparse(self.external_gateway).hostname or ""
             if host == "temu.com" or host.endswith(".temu.com"):
                 raise StackError("TEMU_TEST_GATEWAY: %s is a host of TEMU; tests do not go there" % host)
             for key in self.app:
                 self.app[key] = os.environ["TEMU_TEST_" + key.upper()]
 
-    def path(self, *parts):
-        return os.path.join(self.folder, *parts)
+    @property
+    def app(self):
+        return self.apps[0]
 
     def kept_password(self):
         path = self.path("secret", "sql")
@@ -170,7 +104,7 @@ class Stack:
             command += ["--gateway-data", self.path("state", "gateway.json")]
         if not gateway_only:
             command += ["--server", "%s:%d" % (self.sql_host, self.sql_port)]
-        environment = dict(os.environ, TEMU_SEED_PASSWORD=self.password, TEMU_SEED_SHOP=json.dumps(self.app))
+        environment = dict(os.environ, TEMU_SEED_PASSWORD=self.password, TEMU_SEED_SHOPS=json.dumps(self.apps))
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                               start_new_session=True)  # Ctrl-C does not stop it half-way
         if done.returncode != 0:
@@ -190,7 +124,7 @@ class Stack:
         if self.external_gateway:
             with open(self.path("state", "catalogue.json"), encoding="utf-8") as file:
                 return seeding.MirroredShop(self.seed_number, json.load(file))
-        return seeding.Shop(self.seed_number, self.articles)
+        return seeding.Shop(self.seed_number, self.articles, len(self.shops))
 
     def start_gateway(self):
         if self.external_gateway:
@@ -208,98 +142,25 @@ class Stack:
     def gateway_url(self):
         return self.external_gateway or "http://127.0.0.1:%d/openapi/router" % self.gateway_port
 
-    # --- the daemons ---
+    # --- all of it ---
 
-    def write_config(self):
-        """The YAML file without secrets; those come from files named in the environment."""
-        settings = {"paths.run": self.path("run"), "paths.state": self.path("state"), "api.port": self.api_port,
-                    "database.server": "%s:%d" % (self.sql_host, self.sql_port), "database.user": self.user,
-                    "database.name": self.own, "database.jtl": self.jtl, "temu.rate": min(self.rate, 1000)}
-        settings.update(self.settings)
-        shop = {"id": 1, "name": "Sandbox", "url": self.gateway_url, "warehouses": [2]}
-        shop.update(self.shop)
-        tree = {}
-        for key, value in settings.items():
-            place = tree
-            *sections, last = key.split(".")
-            for section in sections:
-                place = place.setdefault(section, {})
-            place[last] = value
-
-        def lines(place, indent):
-            for key, value in place.items():
-                if isinstance(value, dict):
-                    yield "%s%s:" % (indent, key)
-                    yield from lines(value, indent + "  ")
-                else:
-                    yield "%s%s: %s" % (indent, key, json.dumps(value))
-
-        text = list(lines(tree, "")) + ["shops:"]
-        for number, (key, value) in enumerate(shop.items()):
-            text.append("  %s %s: %s" % ("-" if number == 0 else " ", key, json.dumps(value)))
-        with open(self.path("temu.yaml"), "w", encoding="utf-8") as file:
-            file.write("\n".join(text) + "\n")
-        for key, value in dict(self.app, password=self.password).items():
-            with open(os.open(self.path("secret", key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(value)
-
-    def daemon_environment(self):
-        environment = {"TEMU_SHOPS_0_%s_FILE" % key.upper(): self.path("secret", key) for key in self.app}
-        environment["TEMU_DATABASE_PASSWORD_FILE"] = self.path("secret", "password")
-        return environment
-
-    def workers_command(self, *options):
-        """Runs temu-workers to its end (--migrate and the like); (code, output)."""
-        clean = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/")}
-        clean.update(self.daemon_environment())
-        done = subprocess.run([os.path.join(self.bin, "temu-workers"), "--config", self.path("temu.yaml"), *options], env=clean,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True)
-        return done.returncode, done.stdout + done.stderr
-
-    def migrate(self):
-        code, output = self.workers_command("--migrate")
-        if code != 0:
-            raise StackError("temu-workers --migrate ended with code %d:\n%s" % (code, output[-1500:]))
-        return output
-
-    def start_workers(self):
-        self.workers = Process("temu-workers", [os.path.join(self.bin, "temu-workers"), "--config", self.path("temu.yaml")],
-                               self.daemon_environment(), self.path("log", "temu-workers.log"))
-
-    def start_api(self):
-        path = self.path("run", "api.port")
-        if os.path.exists(path):
-            os.remove(path)
-        self.api = Process("temu-api", [os.path.join(self.bin, "temu-api"), "--config", self.path("temu.yaml"), "--port-file", path],
-                           self.daemon_environment(), self.path("log", "temu-api.log"))
-        self.api_port = self.api.await_file(path)[0]
-
-    def await_ready(self, timeout=15):
-        """Until /readyz says so."""
-        end = time.monotonic() + timeout
-        while True:
-            try:
-                status, _, body = self.request("GET", "/readyz")
-                if status == 200:
-                    return
-            except OSError as error:
-                body = str(error)
-            for process in (self.workers, self.api):
-                if process is not None and not process.alive():
-                    raise StackError("%s ended with code %s:\n%s" % (process.name, process.child.returncode, process.tail()))
-            if time.monotonic() > end:
-                raise StackError("not ready after %d s: %s" % (timeout, body))
-            select.select([], [], [], 0.01)
-
-    def start(self):
+    def start_servers(self):
         self.start_sql()
         self.prepare()
         self.start_gateway()
+
+    def start(self):
+        self.start_servers()
         self.write_config()
         self.migrate()
-        self.start_workers()
-        self.start_api()
-        self.await_ready()
+        super().start_daemons()
+
+    def installation(self, name, settings=None, shops=None, proxied=False):
+        """One more before the same servers, with the settings of the first where none are given; not started."""
+        made = Installation(self, self.path(name), name, dict(self.settings, **(settings or {})),
+                            shops or [dict(shop) for shop in self.shops], proxied)
+        self.installations.append(made)
+        return made
 
     def prepare(self):
         done = self.path("state", "seeded")
@@ -309,35 +170,27 @@ class Stack:
                 file.write("%d %d\n" % (self.seed_number, self.articles))
 
     def stop(self):
-        """The daemons first, so that nothing is lost on the way; returns their exit codes. Nothing is left running."""
+        """The daemons first, so that nothing is lost on the way; returns the exit codes of the own processes. Nothing is left running."""
         codes, failure = {}, None
-        for name in ("api", "workers", "gateway", "sql"):
-            process = getattr(self, name)
-            setattr(self, name, None)
-            if process is None:
-                continue
+        for stop in [made.stop for made in self.installations] + [super().stop, self.stop_servers]:
             try:
-                codes[process.name] = process.stop()
+                codes.update(stop())
             except StackError as error:
                 failure = failure or error
         if failure:
             raise failure
         return codes
 
-    # --- asking ---
+    def stop_servers(self):
+        codes = {}
+        for name in ("gateway", "sql"):
+            process = getattr(self, name)
+            setattr(self, name, None)
+            if process is not None:
+                codes[process.name] = process.stop()
+        return codes
 
-    def request(self, method, path, body=None, headers=None, timeout=10):
-        """(status, headers, body as JSON or text)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
-        try:
-            data = json.dumps(body) if body is not None else None
-            connection.request(method, path, data, dict({"Content-Type": "application/json"} if data else {}, **(headers or {})))
-            answer = connection.getresponse()
-            text = answer.read().decode()
-            kind = answer.headers.get("Content-Type", "")
-            return answer.status, answer.headers, json.loads(text) if "json" in kind else text
-        finally:
-            connection.close()
+    # --- asking the servers ---
 
     def gateway_control(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.gateway_control_port, timeout=10)
@@ -359,41 +212,21 @@ class Stack:
             raise StackError("sandbox-sql control: %s: %s" % (line, answer))
         return answer
 
-    def temu_stock(self):
-        """The truth at the gateway: {sku_id: row}."""
+    def temu_stock(self, shop=0):
+        """The truth at the gateway of the number-th shop, from 0: {sku_id: row}."""
         if self.external_gateway:
             return {sku_id: {"sku_id": sku_id, "goods_id": int(row["goodsId"]), "sku_sn": row.get("skuSn") or "", "stock": int(row["stock"]),
                              "status": row["status"]} for sku_id, row in temu_client.list_skus(self.gateway_url, self.app).items()}
-        return {row["sku_id"]: row for row in self.gateway_control("GET", "/stock")["skus"]}
+        return {row["sku_id"]: row for row in self.gateway_control("GET", "/stock?shop=%d" % seeding.mall_id(shop))["skus"]}
 
-    def execute(self, mode="full", **params):
-        return self.request("POST", "/api/jobs/execute", {"job_id": "temu_inventory_sync", "params": dict(params, mode=mode)})
+    def temu_writes(self, since=0):
+        """Every stock edit that was applied, behind this number: rows of number, time_ms, mall_id, sku_id, was, now, via."""
+        answer = self.gateway_control("GET", "/writes?since=%d" % since)
+        if answer["dropped"]:
+            raise StackError("the gateway's list of writes is not whole")
+        return answer["writes"]
 
-    def run(self, run_id):
-        return self.request("GET", "/api/runs/" + run_id)[2]
+    def temu_calls(self, since=0):
+        """The last 10,000 calls behind this number, refused ones too."""
+        return self.gateway_control("GET", "/calls?since=%d" % since)["calls"]
 
-    def await_run(self, run_id, timeout=60, states=("success", "partial", "failed", "cancelled")):
-        end = time.monotonic() + timeout
-        while True:
-            found = self.run(run_id)
-            if found.get("state") in states:
-                return found
-            if time.monotonic() > end:
-                raise StackError("run %s is still %s after %d s\n%s" % (run_id, found.get("state"), timeout, self.workers.tail()))
-            select.select([], [], [], 0.02)
-
-    def items(self, run_id, outcome=None):
-        rows, after = [], 0
-        while True:
-            path = "/api/runs/%s/items?limit=1000&after=%d%s" % (run_id, after, "&outcome=" + outcome if outcome else "")
-            page = self.request("GET", path)[2]
-            rows += page["items"]
-            if not page.get("next"):
-                return rows
-            after = page["next"]
-
-    def memory_kb(self, process):
-        """(now, peak) resident, of a running process."""
-        with open("/proc/%d/status" % process.pid, encoding="ascii") as file:
-            fields = dict(line.split(":", 1) for line in file)
-        return int(fields["VmRSS"].split()[0]), int(fields["VmHWM"].split()[0])

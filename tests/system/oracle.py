@@ -43,8 +43,8 @@ def bundle_quantity(row, shop, warehouse):
     return min(counts) if row["teilbar"] == "Y" else whole(str(min(counts)))
 
 
-def wanted(row, shop, warehouses=(2,)):
-    """The number TEMU should show, or a word why there is none."""
+def wanted(row, shop, warehouses=(2,), percent=100):
+    """The number TEMU should show, or a word why there is none. percent: the share of the stock that the TEMU shop offers."""
     if row["aktiv"] == "N" or row["del"]:
         return 0
     if row["ist"]:
@@ -54,19 +54,20 @@ def wanted(row, shop, warehouses=(2,)):
     amount = quantity(row, shop, warehouses)
     if amount is None:
         return "null"
-    return min(1000000, max(0, whole(str(amount)) - row["puffer"]))
+    return min(1000000, max(0, whole(str(amount)) - row["puffer"]) * percent // 100)
 
 
-def expected(shop):
-    """{sku_id: wanted} for every SKU the sync must have set; SKUs without an article or under a skip rule are absent."""
+def expected(shop, number=0, warehouses=(2,), percent=100):
+    """{sku_id: wanted} for every SKU of the number-th TEMU shop (from 0) that the sync must have set; SKUs without an article or under a
+    skip rule are absent."""
     by_sku = {fold(row["sku"]): row for row in shop.articles if "gap" not in row}
     result = {}
-    for goods in shop.goods:
+    for goods in (shop.more[number - 1] if number else shop).goods:
         for sku in goods["skus"]:
             row = by_sku.get(fold(sku["sku_sn"])) if sku["sku_sn"].strip() else None
             if row is None:
                 continue
-            value = wanted(row, shop)
+            value = wanted(row, shop, warehouses, percent)
             if isinstance(value, int):
                 result[sku["sku_id"]] = value
     return result

@@ -75,6 +75,7 @@ class StackCase(unittest.TestCase):
     """One stack for the class; every test leaves it in step."""
     articles, seed, settings, shop_settings = 60, 7, {}, {}
     gate, first_run, rate = "stock", True, 1000
+    more_shops = ()  # settings of shops beside the first
     orders_faults = False  # uses the control ports, which only the stand-ins have
 
     @classmethod
@@ -83,14 +84,15 @@ class StackCase(unittest.TestCase):
             raise unittest.SkipTest("faults are ordered from the stand-ins only")
         cls.folder = tempfile.mkdtemp(prefix="temu-")
         cls.stack = Stack(cls.folder, BUILD, cls.articles, cls.seed, rate=cls.rate, settings=dict(QUICK, **cls.settings),
-                          shop=cls.shop_settings)
+                          shop=cls.shop_settings, more_shops=cls.more_shops)
         try:
             cls.stack.start()
             cls.model = cls.stack.model()
-            cls.open_gate(cls.gate)
-            if cls.first_run:
-                run = cls.sync()
-                assert run["state"] == "success", run
+            for shop in range(1, len(cls.stack.shops) + 1):
+                cls.open_gate(cls.gate, shop)
+                if cls.first_run:
+                    run = cls.sync(shop=shop)
+                    assert run["state"] == "success", run
         except BaseException:
             cls.tearDownClass()
             raise
@@ -109,23 +111,20 @@ class StackCase(unittest.TestCase):
     @classmethod
     def assert_clean_logs(cls):
         """A sanitizer's report ends no daemon's life for certain, and no test by itself."""
-        for name in os.listdir(cls.stack.path("log")):
-            with open(cls.stack.path("log", name), encoding="utf-8", errors="replace") as file:
+        for path in [made.path("log", name) for made in (cls.stack, *cls.stack.installations) for name in os.listdir(made.path("log"))]:
+            with open(path, encoding="utf-8", errors="replace") as file:
                 text = file.read()
             for word in ("Sanitizer", "runtime error:", "Assertion"):
-                assert word not in text, "%s: %s" % (name, text[max(0, text.index(word) - 200):][:4000])
+                assert word not in text, "%s: %s" % (path, text[max(0, text.index(word) - 200):][:4000])
 
     @classmethod
-    def open_gate(cls, gate):
-        status, _, answer = cls.stack.request("PUT", "/api/shops/1/writes", {"writes": gate, "reason": "test"})
-        assert status == 200, answer
+    def open_gate(cls, gate, shop=1):
+        cls.stack.open_gate(gate, shop)
 
     @classmethod
-    def sync(cls, mode="full", **params):
+    def sync(cls, mode="full", shop=None, **params):
         """One run to its end."""
-        status, _, answer = cls.stack.execute(mode, **params)
-        assert status == 202, (status, answer)
-        return cls.stack.await_run(answer["run_id"], timeout=300)
+        return cls.stack.sync(mode, shop, **params)
 
     @classmethod
     def database(cls, name=None):
@@ -168,13 +167,14 @@ class StackCase(unittest.TestCase):
         StackCase.bumps += 1
         return StackCase.bumps
 
-    def differences(self):
-        stock = self.stack.temu_stock()
-        return {sku_id: (stock[sku_id]["stock"], want) for sku_id, want in oracle.expected(self.model).items()
-                if stock[sku_id]["stock"] != want}
+    def differences(self, number=0):
+        """Of the number-th shop, from 0."""
+        stock, shop = self.stack.temu_stock(number), self.stack.shops[number]
+        want = oracle.expected(self.model, number, tuple(shop.get("warehouses", (2,))), shop.get("percent", 100))
+        return {sku_id: (stock[sku_id]["stock"], value) for sku_id, value in want.items() if stock[sku_id]["stock"] != value}
 
-    def assert_in_step(self):
-        self.assertEqual(self.differences(), {}, "TEMU shows (left) what it should not (wanted: right)")
+    def assert_in_step(self, number=0):
+        self.assertEqual(self.differences(number), {}, "TEMU shows (left) what it should not (wanted: right)")
 
     def assert_events_whole(self, live=None):
         """The journal's numbers have no hole, and the live client saw each of its numbers once and in order."""
