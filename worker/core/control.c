@@ -1,4 +1,4 @@
-/* From a message to its handler and back. What the commands do stands in control_runs.c and control_state.c. */
+/* From a message to its handler and back. What the commands do stands in control_runs.c, control_shops.c and control_state.c. */
 #include "worker/core/control.h"
 
 #include <assert.h>
@@ -24,6 +24,10 @@ static command_handler *const handlers[CMD_COUNT] = {
 	[CMD_EVENT_READ] = command_event_read,
 	[CMD_GATE_SET] = command_gate_set,
 	[CMD_SHOP_LIST] = command_shop_list,
+	[CMD_PLAN_CONFIRM] = command_plan_confirm,
+	[CMD_QUARANTINE_LIST] = command_quarantine_list,
+	[CMD_QUARANTINE_FREE] = command_quarantine_free,
+	[CMD_LEASE_TAKE] = command_lease_take,
 	[CMD_POOL_STATS] = command_pool_stats,
 };
 

@@ -17,10 +17,12 @@ struct control {
 typedef int command_handler(struct control *control, const struct json *args, struct buf *data, struct err *err);
 
 /* control_runs.c */
-command_handler command_run_submit, command_run_get, command_run_list, command_run_cancel, command_item_list;
+command_handler command_run_submit, command_run_get, command_run_list, command_run_cancel, command_item_list,
+    command_plan_confirm;
 /* control_state.c */
-command_handler command_hello, command_job_status, command_job_kpi, command_event_read, command_gate_set, command_shop_list,
-    command_pool_stats;
+command_handler command_hello, command_job_status, command_job_kpi, command_event_read, command_pool_stats;
+/* control_shops.c */
+command_handler command_gate_set, command_shop_list, command_quarantine_list, command_quarantine_free, command_lease_take;
 
 /* A list answer stays below PROTO_CHUNK_MAX: room for one more element of at most `size` bytes? */
 bool control_room(const struct buf *data, size_t size);

@@ -104,6 +104,24 @@ command_run_cancel(struct control *control, const struct json *args, struct buf 
 	return answer_run(rc, &answer, data);
 }
 
+int
+command_plan_confirm(struct control *control, const struct json *args, struct buf *data, struct err *err)
+{
+	struct queue_answer answer = { .run_id = "" };
+	struct queue_confirmation confirmation = {
+		.run_id = json_get_string(args, "run_id", ""),
+		.only = json_get_string(args, "only", ""),
+		.reason = json_get_string(args, "reason", ""),
+		.who = json_get_string(args, "who", ""),
+	};
+	if (confirmation.only[0] != '\0' && strcmp(confirmation.only, "sold_out") != 0)
+		return err_set(err, ERR_PERM, "BAD_REQUEST", "field only: \"%s\" is not sold_out", confirmation.only);
+	int rc = queue_confirm(control->config.queue, &confirmation, &answer, err);
+	if (rc == 0)
+		log_info("the plan of run %s was confirmed: run %s carries it out", confirmation.run_id, answer.run_id);
+	return answer_run(rc, &answer, data);
+}
+
 /* 0, or -1 with UNKNOWN_RUN. The caller releases. */
 static int
 get_run(struct control *control, const struct json *args, struct run_record *run, struct err *err)

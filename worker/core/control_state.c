@@ -1,4 +1,4 @@
-/* Commands about everything but single runs: who we are, jobs, events, gates, shops, numbers. */
+/* Commands about everything but single runs: who we are, jobs, events, numbers. */
 #include <stdio.h>
 #include <string.h>
 #include "common/clock.h"
@@ -151,44 +151,7 @@ command_event_read(struct control *control, const struct json *args, struct buf 
 	return rc;
 }
 
-/* --- gates, shops, numbers ------------------------------------------------------------------------------------------ */
-
-int
-command_gate_set(struct control *control, const struct json *args, struct buf *data, struct err *err)
-{
-	int64_t shop = json_get_int64(args, "shop", 0);
-	const char *writes = json_get_string(args, "writes", "");
-	enum gate gate, was;
-	if (settings_shop(control->config.settings, shop) == NULL)
-		return err_set(err, ERR_PERM, "UNKNOWN_SHOP", "no shop %lld in the configuration", (long long)shop);
-	if (gate_parse(writes, &gate) != 0)
-		return err_set(err, ERR_PERM, "BAD_REQUEST", "field writes: \"%s\" is none of off, stock, orders, all", writes);
-	if (journal_gate_set(control->config.journal, shop, gate, json_get_string(args, "reason", ""), json_get_string(args, "who", ""),
-	                     &was, err) != 0)
-		return -1;
-	log_info("writes of shop %lld: %s -> %s", (long long)shop, gate_name(was), gate_name(gate));
-	json_add_int64(data, "shop", shop);
-	json_add_string(data, "writes", gate_name(gate));
-	json_add_string(data, "was", gate_name(was));
-	return 0;
-}
-
-int
-command_shop_list(struct control *control, const struct json *args, struct buf *data, struct err *err)
-{
-	(void)args, (void)err;
-	const struct settings *settings = control->config.settings;
-	json_array_open(data, "shops");
-	for (size_t i = 0; i < settings->shop_count; i++) {
-		json_object_open(data, NULL);
-		json_add_int64(data, "id", settings->shops[i].id);
-		json_add_string(data, "name", settings->shops[i].name);
-		json_add_string(data, "writes", gate_name(journal_gate(control->config.journal, settings->shops[i].id)));
-		json_object_close(data);
-	}
-	json_array_close(data);
-	return 0;
-}
+/* --- numbers ------------------------------------------------------------------------------------------ */
 
 int
 command_pool_stats(struct control *control, const struct json *args, struct buf *data, struct err *err)

@@ -31,6 +31,15 @@ work(void *arg)
 	return NULL;
 }
 
+int
+pool_threads(int64_t configured, size_t shops, const struct job_type *const *jobs, size_t job_count)
+{
+	size_t least = 0;
+	for (size_t i = 0; i < job_count; i++)
+		least += jobs[i]->per_shop ? shops : 1;
+	return configured > (int64_t)least ? (int)configured : (int)least;
+}
+
 struct pool *
 pool_start(struct queue *queue, int threads, void *env, struct err *err)
 {

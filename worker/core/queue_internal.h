@@ -21,6 +21,16 @@ int64_t queue_count(struct queue *queue, enum run_state state);
 
 void queue_run_free(struct run *run);
 
+/* queue_submit.c. A run for a request (type, shop and key chosen; parameters copied, not checked); NULL with err. */
+struct run *queue_run_new(struct queue *queue, const struct job_type *type, int64_t shop, const struct queue_request *request,
+                          struct err *err) MUSTCHECK;
+/* Puts the run into its slot, not yet stored. 0, or -1: the run is still the caller's, and answer names who has the slot. */
+int queue_claim(struct queue *queue, struct run *run, struct queue_answer *answer, struct err *err) MUSTCHECK;
+/* Journals a claimed run, with the confirmation of run `confirms` ("" = none) and the event's text (NULL = the trigger). 0 with the run's
+ * answer (or that of the run its key belongs to), or -1. The run is the queue's or gone. */
+int queue_store(struct queue *queue, struct run *run, const char *confirms, const char *note, struct queue_answer *answer,
+                struct err *err) MUSTCHECK;
+
 /* The one setter. Stores next (a changed copy of the record) with an event saying `text`, and makes it the run's. The caller has set
  * run->moving and does not hold the lock; moving is over afterwards. A run that is over, or interrupted at the end of its attempt, has left
  * the list and is gone on return; one whose attempt has ended otherwise is last in the list and may be anybody's. */

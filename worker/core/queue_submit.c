@@ -1,4 +1,4 @@
-/* How a run comes in: checked, its slot taken, journalled, answered. Two triggers at once meet in claim_slot. */
+/* How a run comes in: checked, its slot taken, journalled, answered. Two triggers at once meet in queue_claim. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +37,8 @@ choose_shop(const struct queue *queue, const struct job_type *type, int64_t aske
 	return 0;
 }
 
-static struct run *
-run_new(struct queue *queue, const struct job_type *type, int64_t shop, const struct queue_request *request, struct err *err)
+struct run *
+queue_run_new(struct queue *queue, const struct job_type *type, int64_t shop, const struct queue_request *request, struct err *err)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	struct buf text;
@@ -50,7 +50,7 @@ run_new(struct queue *queue, const struct job_type *type, int64_t shop, const st
 	if (run == NULL || buf_check(&text, "the parameters", err) != 0)
 		goto failed;
 	run->params = json_parse(text.data, text.len, err);
-	if (run->params == NULL || (type->check != NULL && type->check(run->params, err) != 0))
+	if (run->params == NULL)
 		goto failed;
 	run->shared = &queue->shared;
 	run->type = type;
@@ -69,6 +69,17 @@ failed:
 	buf_release(&text);
 	queue_run_free(run);
 	return NULL;
+}
+
+/* The two members that only queue_confirm sets are refused here too, whatever the job's own check knows of them. */
+static int
+check_params(const struct job_type *type, const struct json *params, struct err *err)
+{
+	static const char *const own[] = { "confirm", "only" };
+	for (size_t i = 0; type->confirmable != NULL && i < sizeof(own) / sizeof(own[0]); i++)
+		if (json_get(params, own[i]) != NULL)
+			return err_set(err, ERR_PERM, "BAD_REQUEST", "field %s: a plan is confirmed by the id of its run, not by a parameter", own[i]);
+	return type->check != NULL ? type->check(params, err) : 0;
 }
 
 static int
@@ -127,9 +138,8 @@ submit_refused(struct queue *queue, const struct run *asked, struct queue_answer
 	return scan.rc;
 }
 
-/* Puts the run into its slot, not yet stored. 0, or -1; answer names who has the slot. */
-static int
-claim_slot(struct queue *queue, struct run *run, struct queue_answer *answer, struct err *err)
+int
+queue_claim(struct queue *queue, struct run *run, struct queue_answer *answer, struct err *err)
 {
 	struct run *other;
 	int rc = 0;
@@ -154,33 +164,18 @@ claim_slot(struct queue *queue, struct run *run, struct queue_answer *answer, st
 }
 
 int
-queue_submit(struct queue *queue, const struct queue_request *request, struct queue_answer *answer, struct err *err)
+queue_store(struct queue *queue, struct run *run, const char *confirms, const char *note, struct queue_answer *answer, struct err *err)
 {
-	memset(answer, 0, sizeof(*answer));
-	const struct job_type *type = queue_job(queue, request->job);
-	int64_t shop;
-	if (type == NULL)
-		return err_set(err, ERR_PERM, "UNKNOWN_JOB", "no job \"%s\"", request->job);
-	if (choose_shop(queue, type, request->shop, &shop, err) != 0)
-		return -1;
-	struct run *run = run_new(queue, type, shop, request, err);
-	if (run == NULL)
-		return -1;
-	if (claim_slot(queue, run, answer, err) != 0) {
-		int rc = submit_refused(queue, run, answer, err);
-		queue_run_free(run);
-		return rc;
-	}
 	/* The record in the list is not touched until its id is known to be ours: others compare it under the lock. */
 	struct run_record stored = run->record;
 	stored.params = strdup(run->record.params);
+	stored.note = note;
+	snprintf(stored.confirms, sizeof(stored.confirms), "%s", confirms);
 	int known = journal_healthy(queue->shared.journal, err);
 	if (known == 0)
 		known = journal_run_add(queue->shared.journal, &stored, err);
-	if (known >= 0) {
-		snprintf(answer->run_id, sizeof(answer->run_id), "%s", stored.id);
-		answer->state = stored.state;
-	}
+	snprintf(answer->run_id, sizeof(answer->run_id), "%s", stored.id); /* when refused: the run that was first, if one was */
+	answer->state = stored.state;
 	pthread_mutex_lock(&queue->shared.lock);
 	if (known == 0)
 		snprintf(run->record.id, sizeof(run->record.id), "%s", stored.id);
@@ -193,4 +188,27 @@ queue_submit(struct queue *queue, const struct queue_request *request, struct qu
 	if (known != 0)
 		queue_run_free(run);
 	return known < 0 ? -1 : 0;
+}
+
+int
+queue_submit(struct queue *queue, const struct queue_request *request, struct queue_answer *answer, struct err *err)
+{
+	memset(answer, 0, sizeof(*answer));
+	const struct job_type *type = queue_job(queue, request->job);
+	int64_t shop;
+	if (type == NULL)
+		return err_set(err, ERR_PERM, "UNKNOWN_JOB", "no job \"%s\"", request->job);
+	if (choose_shop(queue, type, request->shop, &shop, err) != 0)
+		return -1;
+	struct run *run = queue_run_new(queue, type, shop, request, err);
+	if (run == NULL)
+		return -1;
+	int rc = check_params(type, run->params, err);
+	if (rc == 0) {
+		if (queue_claim(queue, run, answer, err) == 0)
+			return queue_store(queue, run, "", NULL, answer, err);
+		rc = submit_refused(queue, run, answer, err);
+	}
+	queue_run_free(run);
+	return rc;
 }

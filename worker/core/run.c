@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,28 @@ run_result_set(struct run *run, const char *json_object)
 	run->record.result = copy;
 	pthread_mutex_unlock(&run->shared->lock);
 	free(old);
+}
+
+void
+run_alarm(struct run *run, const char *code, const char *format, ...)
+{
+	char text[LOG_TEXT_MAX], step[RUN_STEP_MAX];
+	struct err err = ERR_INIT;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	pthread_mutex_lock(&run->shared->lock);
+	snprintf(step, sizeof(step), "%s", run->record.step);
+	pthread_mutex_unlock(&run->shared->lock);
+	struct alarm_record alarm = { .shop = run->record.shop, .run = run->record.id, .job = run->record.job, .step = step,
+		                      .code = code, .text = text };
+	int said = journal_alarm(run->shared->journal, &alarm, &err);
+	if (said == 1)
+		return;
+	log_error("%s: %s", code, text);
+	if (said < 0)
+		log_error("the alarm %s could not be stored: %s (%s)", code, err.text, err.code);
 }
 
 enum gate

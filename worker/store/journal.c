@@ -50,7 +50,8 @@ journal_open(const struct journal_config *config, struct err *err)
 		err_set(err, ERR_TEMP, "JOURNAL_DISK", "no memory for the journal");
 		goto refuse;
 	}
-	if (file_open(journal, err) != 0 || gates_load(journal, err) != 0 || writer_start(journal, err) != 0)
+	if (file_open(journal, err) != 0 || gates_load(journal, err) != 0 || quarantine_load(journal, err) != 0 ||
+	    writer_start(journal, err) != 0)
 		goto refuse;
 	log_info("journal %s: identity %s, last number %lld, boot %s%s", journal->path, journal->identity,
 	         (long long)journal_last(journal), config->boot ? config->boot : "",
@@ -76,6 +77,7 @@ journal_close(struct journal *journal)
 	pthread_mutex_destroy(&journal->gate_lock);
 	pthread_mutex_destroy(&journal->lock);
 	free(journal->gates);
+	free(journal->quarantines);
 	free(journal->path);
 	free(journal);
 }

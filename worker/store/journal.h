@@ -70,6 +70,7 @@ struct run_record {
 	char key[RUN_KEY_MAX];         /* idempotency key, "" = none */
 	char *params;                  /* JSON object text; heap */
 	char confirms[RUN_ID_MAX];     /* journal_run_add only: the run whose plan this one carries out, "" = none */
+	const char *note;              /* journal_run_add only: text of its event, borrowed; NULL = the trigger */
 	enum run_state state;
 	int attempt;                   /* attempts begun */
 	int rescues;                   /* times the run was found RUNNING at a start, that is: after a kill; journal_run_move stores it */
@@ -88,16 +89,17 @@ struct run_record {
 };
 void run_record_release(struct run_record *run);
 
-/* With confirms set, the confirmation is stored in the same commit, and -1 with PERM PLAN_CONFIRMED when that plan was confirmed before
- * (run->id is then the run that carries it out).
- *
- * Assigns run->id, stores the run (state QUEUED) and its event. 0 new; 1 when a run with the same job, shop and key younger than a
- * day exists: run is replaced by that one (same params), or -1 with PERM KEY_REUSED when its params differ. */
+/* Assigns run->id, stores the run (state QUEUED) and its event. 0 new; 1 when a run with the same job, shop and key younger than a
+ * day exists: run is replaced by that one (same params), or -1 with PERM KEY_REUSED when its params differ.
+ * With confirms set (a run of the same job and shop) the confirmation is stored in the same commit; -1 with PERM PLAN_CONFIRMED when that
+ * plan was confirmed before: run->id is then the run that carries it out. */
 int journal_run_add(struct journal *journal, struct run_record *run, struct err *err) MUSTCHECK;
 /* Stores every field of run but id, job, shop, params, key, and an event (EVENT_RUN) with `text`. The move must be legal
  * (run_state_may in store's table); an illegal one is a bug and aborts. */
 int journal_run_move(struct journal *journal, const struct run_record *run, enum run_state from, const char *text,
                      struct err *err) MUSTCHECK;
+/* The run that carries out the plan of run `plan`. 1 with its id, 0 the plan was not confirmed, -1. */
+int journal_plan_confirmed(struct journal *journal, const char *plan, char run_id[RUN_ID_MAX], struct err *err) MUSTCHECK;
 /* Progress fields only (step, steps, items, counters); no event, may be merged with the next commit, does not wait. */
 void journal_run_progress(struct journal *journal, const struct run_record *run);
 /* Copies one run; caller releases. 1 found, 0 unknown, -1 error. */
@@ -165,20 +167,22 @@ int journal_events(struct journal *journal, int64_t from, int64_t to, const char
                    struct event_page *page, struct err *err) MUSTCHECK;
 
 /* --- alarms --- */
-/* An event of its own kind (EVENT_ALARM, level ERROR) that a person must look at; its text begins with "CODE: ". run "" = none. Durable on
- * return. */
+/* An event of its own kind (EVENT_ALARM, level ERROR) that a person must look at; its text begins with "CODE: ". Durable on return.
+ * 0 stored; 1 this run has said this code before (also in an earlier life of the process): nothing is stored; -1. */
 struct alarm_record {
-	int64_t shop; /* 0 = none */
-	const char *run, *job, *step, *code, *text;
+	int64_t shop;                /* 0 = none */
+	const char *run, *job, *step; /* NULL or "" = none */
+	const char *code, *text;
 };
 int journal_alarm(struct journal *journal, const struct alarm_record *alarm, struct err *err) MUSTCHECK;
 
 /* --- quarantine: SKUs that TEMU refused for good again and again --- */
 #define QUARANTINE_AFTER 3         /* refusals in a row */
 #define QUARANTINE_RETRY_MS 86400000
+#define QUARANTINE_TEXT_MAX 1000
 struct quarantine_record {
 	int64_t shop, sku_id, goods_id;
-	const char *sku, *code, *text, *request_id; /* TEMU's words of the last refusal */
+	const char *sku, *code, *text, *request_id; /* TEMU's words of the last refusal, each cut at QUARANTINE_TEXT_MAX */
 	int64_t refusals;                           /* in a row */
 	int64_t first_ms, last_ms;
 	int64_t since_ms; /* in quarantine since; 0 = not yet */
@@ -186,7 +190,8 @@ struct quarantine_record {
 };
 /* What became of SKUs in a run, in one commit: a refused one counts (the QUARANTINE_AFTER-th puts it into quarantine, every further one
  * puts its next try off by QUARANTINE_RETRY_MS), a confirmed one is forgotten. The same run judged twice counts once. `entered` is called
- * (before return, may be NULL) for those that just came in. */
+ * (before return, may be NULL) for those that just came in, and for those of the shop that came in before a kill that kept them from being
+ * told: at least once each, after their commit. */
 struct quarantine_verdict {
 	int64_t sku_id, goods_id;
 	bool refused; /* false: confirmed */

@@ -26,20 +26,20 @@ void
 event_format(struct buf *out, const struct event *event)
 {
 	char when[CLOCK_TEXT_MAX];
-	bool is_log = strcmp(event->kind, proto_event_name(EVENT_LOG)) == 0;
+	bool is_line = strcmp(event->kind, proto_event_name(EVENT_LOG)) == 0 || strcmp(event->kind, proto_event_name(EVENT_ALARM)) == 0;
 	bool is_run = strcmp(event->kind, proto_event_name(EVENT_RUN)) == 0;
 
 	json_object_open(out, NULL);
 	json_add_int64(out, "seq", event->seq);
 	json_add_string(out, "time", clock_format(event->time_ms, when));
 	json_add_string(out, "event", event->kind);
-	if (is_log)
+	if (is_line)
 		json_add_string(out, "level", log_level_name((enum log_level)event->level));
-	if (is_log || is_run) {
+	if (is_line || is_run) {
 		json_add_string(out, "run_id", event->run);
 		json_add_string(out, "job_id", event->job);
 	}
-	if (is_log)
+	if (is_line)
 		json_add_string(out, "step", event->step);
 	json_add_int64(out, "shop", event->shop);
 	if (is_run) {

@@ -51,6 +51,16 @@ static const char *const schema[] = {
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof(schema) / sizeof(schema[0])))
 
+/* Tables beside the schema, made at every open where they are missing: a release that does not know them works on without them, and the
+ * file goes back and forth between the two. plan and run: run numbers; made_ms: when it was confirmed. told: its alarm was handed on. */
+static const char additions[] =
+	"CREATE TABLE IF NOT EXISTS plans_confirmed(plan INTEGER PRIMARY KEY, run INTEGER NOT NULL, made_ms INTEGER NOT NULL);"
+	"CREATE TABLE IF NOT EXISTS quarantine(shop INTEGER, sku_id INTEGER, goods_id INTEGER NOT NULL, sku TEXT NOT NULL,"
+	" code TEXT NOT NULL, text TEXT NOT NULL, request_id TEXT NOT NULL, refusals INTEGER NOT NULL, run TEXT NOT NULL,"
+	" first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL,"
+	" told INTEGER NOT NULL, PRIMARY KEY(shop, sku_id)) WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS quarantine_in ON quarantine(shop, told) WHERE since_ms > 0;";
+
 static int
 damaged(const struct journal *journal, const char *what, struct err *err)
 {
@@ -251,7 +261,8 @@ file_open(struct journal *journal, struct err *err)
 		return -1;
 	/* A refused file keeps its -wal file, so that it is checked again the next time. */
 	sqlite3_db_config(journal->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	if (check_version(journal, err) != 0 || (journal->unclean && check_whole(journal, err) != 0) || read_marks(journal, err) != 0)
+	if (check_version(journal, err) != 0 || (journal->unclean && check_whole(journal, err) != 0) ||
+	    read_marks(journal, err) != 0 || lite_exec(&journal->writer, additions, err) != 0)
 		return -1;
 	sqlite3_db_config(journal->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return 0;

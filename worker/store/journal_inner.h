@@ -16,7 +16,7 @@
 struct event {
 	int64_t seq, time_ms, shop;
 	const char *kind; /* proto_event_name */
-	int level;        /* enum log_level; of "log" */
+	int level;        /* enum log_level; of "log" and "alarm" */
 	const char *run, *job, *step;
 	const char *state; /* run_state_name; of "run" */
 	int attempt;
@@ -57,6 +57,10 @@ struct gate_entry {
 	enum gate gate;
 };
 
+struct quarantine_entry {
+	int64_t shop, count;
+};
+
 struct group_piece { /* what one call of publish gets */
 	int64_t first, count;
 	size_t at;
@@ -95,9 +99,11 @@ struct journal {
 	int64_t retry_ns;
 	int tries; /* failed commits in a row since stopping */
 
-	pthread_mutex_t gate_lock;
+	pthread_mutex_t gate_lock; /* the two small tables in memory */
 	struct gate_entry *gates;
 	size_t gate_count;
+	struct quarantine_entry *quarantines;
+	size_t quarantine_count;
 
 	pthread_mutex_t reader_lock;
 	pthread_cond_t reader_free;
@@ -126,6 +132,9 @@ int progress_store(struct lite *lite, const struct progress *progress, struct er
 
 /* journal_gates.c */
 int gates_load(struct journal *journal, struct err *err) MUSTCHECK;
+
+/* journal_quarantine.c */
+int quarantine_load(struct journal *journal, struct err *err) MUSTCHECK;
 
 /* journal_reader.c: takes one of the read-only connections, waiting for it; opened at its first use. NULL with err. */
 struct lite *reader_take(struct journal *journal, struct err *err) MUSTCHECK;

@@ -139,6 +139,7 @@ struct add {
 	int64_t number; /* of the new run */
 	bool found;
 	struct run_record old;
+	int64_t confirmed; /* the run that carries out the same plan already, 0 = none */
 };
 
 /* The run a young key belongs to, 0 = none. */
@@ -204,6 +205,62 @@ insert_run(struct lite *lite, const struct run_record *run, int64_t number, stru
 	return lite_run(lite, statement, err);
 }
 
+/* The number of the run that carries out this plan, 0 = none. */
+static int
+look_up_plan(struct lite *lite, int64_t plan, int64_t *number, struct err *err)
+{
+	static const char select[] = "SELECT run FROM plans_confirmed WHERE plan = ?";
+	sqlite3_stmt *statement = lite_use(lite, select, err);
+
+	*number = 0;
+	if (!statement)
+		return -1;
+	sqlite3_bind_int64(statement, 1, plan);
+	int status = lite_step(lite, statement, err);
+	if (status == 1) {
+		*number = sqlite3_column_int64(statement, 0);
+		lite_done(statement);
+	}
+	return status < 0 ? -1 : 0;
+}
+
+/* The plan's run is one of this job and shop: the queue has seen to that, and a plan's successor has its name from it. */
+static bool
+split_plan(const struct run_record *run, int64_t *plan)
+{
+	char job[JOB_ID_MAX];
+	int64_t shop;
+
+	return run_id_split(run->confirms, job, &shop, plan) && strcmp(job, run->job) == 0 && shop == run->shop;
+}
+
+/* 0 stored, 1 refused (add->confirmed is who was first), -1. */
+static int
+store_confirmation(struct lite *lite, struct add *add, int64_t now, struct err *refusal, struct err *err)
+{
+	static const char insert[] = "INSERT INTO plans_confirmed(plan, run, made_ms) VALUES(?, ?, ?)";
+	int64_t plan;
+
+	if (!split_plan(add->run, &plan)) {
+		err_set(refusal, ERR_PERM, "JOURNAL_RUN", "\"%s\" is no run of %s and shop %lld", add->run->confirms, add->run->job,
+		        (long long)add->run->shop);
+		return 1;
+	}
+	if (look_up_plan(lite, plan, &add->confirmed, err) != 0)
+		return -1;
+	if (add->confirmed != 0) {
+		err_set(refusal, ERR_PERM, "PLAN_CONFIRMED", "the plan of run %s was confirmed before", add->run->confirms);
+		return 1;
+	}
+	sqlite3_stmt *statement = lite_use(lite, insert, err);
+	if (!statement)
+		return -1;
+	sqlite3_bind_int64(statement, 1, plan);
+	sqlite3_bind_int64(statement, 2, add->number);
+	sqlite3_bind_int64(statement, 3, now);
+	return lite_run(lite, statement, err);
+}
+
 static int
 apply_add(struct journal *journal, struct change *change, struct err *err)
 {
@@ -214,6 +271,7 @@ apply_add(struct journal *journal, struct change *change, struct err *err)
 
 	run_record_release(&add->old); /* of a group that failed */
 	add->found = false;
+	add->confirmed = 0;
 	if (add->run->key[0] && look_up_key(lite, add->run, now, &known, err) != 0)
 		return -1;
 	if (known != 0 && (status = read_run(lite, known, &add->old, err)) != 0) {
@@ -228,11 +286,13 @@ apply_add(struct journal *journal, struct change *change, struct err *err)
 		return 0;
 	}
 	add->number = journal->next_run;
+	if (add->run->confirms[0] && (status = store_confirmation(lite, add, now, &change->err, err)) != 0)
+		return status;
 	struct run_record run = *add->run;
 	run.state = RUN_QUEUED;
 	run_id_format(run.id, run.job, run.shop, add->number);
 	if (insert_run(lite, &run, add->number, err) != 0 || (run.key[0] && store_key(lite, &run, add->number, now, err) != 0) ||
-	    store_event(journal, &run, run.trigger, err) != 0)
+	    store_event(journal, &run, run.note ? run.note : run.trigger, err) != 0)
 		return -1;
 	journal->next_run++;
 	return 0;
@@ -251,11 +311,33 @@ journal_run_add(struct journal *journal, struct run_record *run, struct err *err
 		return 1;
 	}
 	run_record_release(&add.old);
+	if (add.confirmed != 0)
+		run_id_format(run->id, run->job, run->shop, add.confirmed);
 	if (status == 0) {
 		run->state = RUN_QUEUED;
 		run_id_format(run->id, run->job, run->shop, add.number);
 	}
 	return status;
+}
+
+int
+journal_plan_confirmed(struct journal *journal, const char *plan, char run_id[RUN_ID_MAX], struct err *err)
+{
+	char job[JOB_ID_MAX];
+	int64_t shop, number, carrier = 0;
+
+	run_id[0] = '\0';
+	if (!run_id_split(plan, job, &shop, &number))
+		return 0;
+	struct lite *reader = reader_take(journal, err);
+	if (!reader)
+		return -1;
+	int status = look_up_plan(reader, number, &carrier, err);
+	reader_put(journal, reader);
+	if (status != 0 || carrier == 0)
+		return status;
+	run_id_format(run_id, job, shop, carrier);
+	return 1;
 }
 
 /* --- move and progress --- */

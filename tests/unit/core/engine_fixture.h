@@ -253,8 +253,9 @@ toy_end(struct run *run, void *state)
 }
 
 static const struct job_step toy_step_list[] = { { "one", toy_one, NULL }, { "two", toy_two, toy_wanted } };
-#define TOY(id, per_shop) { id, "Toy", toy_step_list, 2, per_shop, toy_check, toy_begin, toy_end }
-static const struct job_type toy_type = TOY("toy", true), other_type = TOY("other", true), global_type = TOY("global", false);
+#define TOY(id, per_shop, confirmable) { id, "Toy", toy_step_list, 2, per_shop, toy_check, confirmable, toy_begin, toy_end }
+static const struct job_type toy_type = TOY("toy", true, "GUARD_"), other_type = TOY("other", true, NULL),
+                             global_type = TOY("global", false, NULL);
 static const struct job_type *const toy_jobs[] = { &toy_type, &other_type, &global_type };
 
 /* --- set-up --------------------------------------------------------------------------------------------------------- */

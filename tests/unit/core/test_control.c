@@ -59,6 +59,27 @@ stats_env(void *arg, struct buf *out)
 	json_object_close(out);
 }
 
+static void
+shop_lease(void *arg, int64_t shop, struct buf *out)
+{
+	assert_ptr_equal(arg, &fixture);
+	json_object_open(out, "lease");
+	json_add_int64(out, "epoch", shop);
+	json_object_close(out);
+}
+
+static char taken[300]; /* what the last lease_take was asked */
+
+static int
+shop_lease_take(void *arg, int64_t shop, const char *from, const char *who, const char *reason, struct err *err)
+{
+	assert_ptr_equal(arg, &fixture);
+	snprintf(taken, sizeof(taken), "%lld|%s|%s|%s", (long long)shop, from, who, reason);
+	if (strcmp(from, "stranger") != 0)
+		return err_set(err, ERR_PERM, "LEASE_NOT_FOREIGN", "not held by %s", from);
+	return 0;
+}
+
 /* nng's threads live until the process ends, so there is one server for all tests. */
 static int
 group_set_up(void **state)
@@ -79,7 +100,7 @@ group_set_up(void **state)
 		.version = "9.9", .boot = "b-test", .journal = fixture.journal, .queue = fixture.queue, .settings = &fixture.settings,
 		.jobs = toy_jobs, .job_count = 3,
 		.stats = { { "queue", queue_stats, fixture.queue }, { "workers", pool_stats, fixture.pool }, { NULL, stats_env, NULL } },
-		.stats_count = 3,
+		.stats_count = 3, .shops = { shop_lease, shop_lease_take, &fixture },
 	};
 	control = control_start(&config, command_path, &err);
 	assert_non_null(control);
@@ -338,8 +359,9 @@ gates_and_shops(void **state)
 {
 	(void)state;
 	struct proto_reply reply = must(CMD_SHOP_LIST, NULL);
-	assert_string_equal(print(reply.data), "{\"shops\":[{\"id\":1,\"name\":\"One\",\"writes\":\"off\"},"
-	                    "{\"id\":2,\"name\":\"Two\",\"writes\":\"off\"}]}");
+	assert_string_equal(print(reply.data),
+	                    "{\"shops\":[{\"id\":1,\"name\":\"One\",\"writes\":\"off\",\"quarantined\":0,\"lease\":{\"epoch\":1}},"
+	                    "{\"id\":2,\"name\":\"Two\",\"writes\":\"off\",\"quarantined\":0,\"lease\":{\"epoch\":2}}]}");
 	proto_reply_release(&reply);
 	reply = must(CMD_GATE_SET, "{\"shop\":2,\"writes\":\"stock\",\"reason\":\"first week\",\"who\":\"tester\"}");
 	assert_string_equal(print(reply.data), "{\"shop\":2,\"writes\":\"stock\",\"was\":\"off\"}");
