@@ -22,6 +22,7 @@
 #define VERSION "0.1"
 #define LOG_QUEUE 20000
 #define FREE_FLOOR (64LL << 20)
+#define OWN_CONNECTIONS 1  /* of the database, beside those of the runs: the leases' */
 #define DEAF_MAX_MS 15000 /* longer than it takes to notice and to listen anew */
 
 enum mode { MODE_RUN, MODE_MIGRATE, MODE_PLAN, MODE_CHECK, MODE_HELP_CONFIG, MODE_VERSION, MODE_HELP };
@@ -138,12 +139,31 @@ start_control(struct workers *workers, struct err *err)
 	return workers->control != NULL ? 0 : -1;
 }
 
+/* One shop never waits for a thread or a connection that another one has: too few of them in the settings are raised. */
+static void
+raise_limits(struct settings *settings)
+{
+	size_t job_count;
+	const struct job_type *const *jobs = jobs_table(&job_count);
+	int64_t asked = settings->workers_threads, connections = settings->pool_base + settings->pool_overflow;
+	settings->workers_threads = pool_threads(asked, settings->shop_count, jobs, job_count);
+	if (settings->workers_threads > asked)
+		log_info("workers.threads raised from %lld to %lld, for %zu shops", (long long)asked,
+		         (long long)settings->workers_threads, settings->shop_count);
+	if (connections >= settings->workers_threads + OWN_CONNECTIONS)
+		return;
+	settings->pool_overflow = settings->workers_threads + OWN_CONNECTIONS - settings->pool_base;
+	log_info("database.pool.overflow raised to %lld, for %lld threads", (long long)settings->pool_overflow,
+	         (long long)settings->workers_threads);
+}
+
 static int
 start(struct workers *workers, struct err *err)
 {
 	size_t recovered;
 	if (open_store(workers, err) != 0)
 		return -1;
+	raise_limits(&workers->settings);
 	workers->env = jobs_env_new(&workers->settings, workers->journal, err);
 	if (workers->env == NULL)
 		return -1;
