@@ -20,11 +20,18 @@ IF COL_LENGTH(N'dbo.temu_shop', N'rules') IS NULL
 GO
 -- jtl_version, jtl_objects: tversion.cVersion and the columns that are read, of the last run whose probes passed.
 IF COL_LENGTH(N'dbo.temu_shop', N'jtl_version') IS NULL
-	ALTER TABLE dbo.temu_shop ADD jtl_version nvarchar(255) NULL, jtl_objects nvarchar(4000) NULL
+	ALTER TABLE dbo.temu_shop ADD jtl_version nvarchar(255) NULL
+GO
+IF COL_LENGTH(N'dbo.temu_shop', N'jtl_objects') IS NULL
+	ALTER TABLE dbo.temu_shop ADD jtl_objects nvarchar(4000) NULL
 GO
 -- article: kArtikel behind the listing; buffer: its nPuffer. Of the last run that found it.
 IF COL_LENGTH(N'dbo.temu_ledger', N'article') IS NULL
-	ALTER TABLE dbo.temu_ledger ADD article int NULL, buffer int NULL
+	ALTER TABLE dbo.temu_ledger ADD article int NULL
 GO
-CREATE INDEX idx_temu_ledger_article ON dbo.temu_ledger (article, shop)
+IF COL_LENGTH(N'dbo.temu_ledger', N'buffer') IS NULL
+	ALTER TABLE dbo.temu_ledger ADD buffer int NULL
+GO
+IF NOT EXISTS (SELECT 1 FROM sys.indexes i WHERE i.object_id = OBJECT_ID(N'dbo.temu_ledger') AND i.name = N'idx_temu_ledger_article')
+	CREATE INDEX idx_temu_ledger_article ON dbo.temu_ledger (article, shop)
 GO

@@ -1,8 +1,10 @@
 /* The own schema's versions: what is there, what is missing, and applying it. The files themselves are in ecosystem/schema/. */
 #include "worker/db/schema.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,15 +14,29 @@
 #define CHECKSUM_MAX 17
 #define TRIES 10
 
-static const char sql_exists[] = "SELECT ISNULL(OBJECT_ID(N'dbo.temu_schema_version', N'U'), 0)";
-static const char sql_create[] =
-    "CREATE TABLE dbo.temu_schema_version ("
-    "version int NOT NULL CONSTRAINT PK_temu_schema_version PRIMARY KEY, name varchar(100) NOT NULL, "
-    "applied_at datetime2(3) NOT NULL, checksum varchar(64) NOT NULL)";
+struct record {
+	const char *exists, *create, *insert;
+};
+static const struct record base_record = {
+	"SELECT ISNULL(OBJECT_ID(N'dbo.temu_schema_version', N'U'), 0)",
+	"CREATE TABLE dbo.temu_schema_version ("
+	"version int NOT NULL CONSTRAINT PK_temu_schema_version PRIMARY KEY, name varchar(100) NOT NULL, "
+	"applied_at datetime2(3) NOT NULL, checksum varchar(64) NOT NULL)",
+	"INSERT INTO dbo.temu_schema_version (version, name, applied_at, checksum) "
+	"VALUES (@version, @name, CONVERT(datetime2(3), @at, 126), @checksum)",
+};
+static const struct record addition_record = {
+	"SELECT ISNULL(OBJECT_ID(N'dbo.temu_schema_addition', N'U'), 0)",
+	"CREATE TABLE dbo.temu_schema_addition ("
+	"version int NOT NULL CONSTRAINT PK_temu_schema_addition PRIMARY KEY, name varchar(100) NOT NULL, "
+	"applied_at datetime2(3) NOT NULL, checksum varchar(64) NOT NULL)",
+	"INSERT INTO dbo.temu_schema_addition (version, name, applied_at, checksum) "
+	"VALUES (@version, @name, CONVERT(datetime2(3), @at, 126), @checksum)",
+};
 static const char sql_read[] = "IF OBJECT_ID(N'dbo.temu_schema_version', N'U') IS NOT NULL\n"
-			       "  SELECT version, name, checksum FROM dbo.temu_schema_version ORDER BY version";
-static const char sql_insert[] = "INSERT INTO dbo.temu_schema_version (version, name, applied_at, checksum) "
-				 "VALUES (@version, @name, CONVERT(datetime2(3), @at, 126), @checksum)";
+			       "  SELECT 0, version, name, checksum FROM dbo.temu_schema_version ORDER BY version\n"
+			       "IF OBJECT_ID(N'dbo.temu_schema_addition', N'U') IS NOT NULL\n"
+			       "  SELECT 1, version, name, checksum FROM dbo.temu_schema_addition ORDER BY version";
 static const char sql_openjson[] = "SELECT COUNT(*) FROM OPENJSON(@j) WITH (n int '$.n')";
 
 struct schema_list schema_own(void)
@@ -40,17 +56,32 @@ static void checksum(const char *sql, char out[CHECKSUM_MAX])
 
 struct state {
 	const struct schema_list *list;
-	int version;    /* highest found, 0 = none */
-	size_t applied; /* of the list */
-	int changed;    /* a version whose checksum differs, 0 = none */
+	int version;        /* highest of the base found, 0 = none */
+	uint64_t additions; /* found, by their place in the list */
+	int foreign;        /* additions that the list does not know */
+	int newest_foreign;
+	char foreign_name[101];
+	int changed; /* a file whose checksum differs, 0 = none */
 };
 
-static const struct schema_file *find(const struct schema_list *list, int64_t version)
+static bool is_addition(const struct schema_file *file)
+{
+	return file->version > SCHEMA_BASE;
+}
+
+static const struct schema_file *find(const struct schema_list *list, int64_t version, bool addition)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (list->files[i].version == version)
+		if (list->files[i].version == version && is_addition(&list->files[i]) == addition)
 			return &list->files[i];
 	return NULL;
+}
+
+static void take_foreign(struct state *state, int version, const char *name)
+{
+	state->foreign++;
+	state->newest_foreign = version;
+	snprintf(state->foreign_name, sizeof(state->foreign_name), "%s", name ? name : "");
 }
 
 static int take_version(void *arg, const struct db_row *row, struct err *err)
@@ -59,17 +90,21 @@ static int take_version(void *arg, const struct db_row *row, struct err *err)
 	const struct schema_file *file;
 	char sum[CHECKSUM_MAX];
 	const char *found;
-	int64_t version;
+	int64_t addition, version;
 
-	if (db_row_int64(row, 0, &version, err) != 0)
+	if (db_row_int64(row, 0, &addition, err) != 0 || db_row_int64(row, 1, &version, err) != 0)
 		return -1;
-	state->version = (int)version;
-	file = find(state->list, version);
+	file = find(state->list, version, addition != 0);
+	if (!addition)
+		state->version = (int)version;
+	else if (file)
+		state->additions |= UINT64_C(1) << (file - state->list->files);
+	else
+		take_foreign(state, (int)version, db_row_text(row, 2, NULL));
 	if (!file)
 		return 0;
-	state->applied++;
 	checksum(file->sql, sum);
-	found = db_row_text(row, 2, NULL);
+	found = db_row_text(row, 3, NULL);
 	if (!found || strcmp(found, sum) != 0)
 		state->changed = file->version;
 	return 0;
@@ -79,21 +114,42 @@ static int read_state(struct db *db, const struct schema_list *list, struct stat
 {
 	struct db_statement read = { .label = "schema version", .sql = sql_read, .row = take_version, .arg = state };
 
+	assert(list->count <= 64);
 	*state = (struct state){ .list = list };
 	return db_query(db, &read, NULL, err);
 }
 
-static int newest(const struct schema_list *list)
+/* The last version of the list's base. */
+static int base_of(const struct schema_list *list)
 {
-	return list->count ? list->files[list->count - 1].version : 0;
+	int version = 0;
+
+	for (size_t i = 0; i < list->count && !is_addition(&list->files[i]); i++)
+		version = list->files[i].version;
+	return version;
+}
+
+static bool missing(const struct state *state, size_t i)
+{
+	const struct schema_file *file = &state->list->files[i];
+
+	return is_addition(file) ? (state->additions & UINT64_C(1) << i) == 0 : file->version > state->version;
+}
+
+static const struct schema_file *first_missing(const struct state *state)
+{
+	for (size_t i = 0; i < state->list->count; i++)
+		if (missing(state, i))
+			return &state->list->files[i];
+	return NULL;
 }
 
 static int judge_state(const struct state *state, struct err *err)
 {
-	if (state->version > newest(state->list))
+	if (state->version > base_of(state->list))
 		return err_set(err, ERR_PERM, "SCHEMA_NEWER",
 		               "the own database has schema version %d, this release knows %d: install the newer release",
-		               state->version, newest(state->list));
+		               state->version, base_of(state->list));
 	if (state->changed)
 		return err_set(
 		    err, ERR_PERM, "SCHEMA_CHANGED",
@@ -128,9 +184,12 @@ int schema_plan(struct db *db, const struct schema_list *list, struct buf *plan,
 
 	if (check_openjson(db, err) != 0 || read_state(db, list, &state, err) != 0 || judge_state(&state, err) != 0)
 		return -1;
-	buf_addf(plan, "schema version found: %d, of this release: %d\n", state.version, newest(list));
+	buf_addf(plan, "schema version found: %d, of this release: %d\n", state.version, base_of(list));
+	if (state.foreign > 0)
+		buf_addf(plan, "additions of a newer release: %d, the last is %03d_%s; they stay\n", state.foreign,
+		         state.newest_foreign, state.foreign_name);
 	for (size_t i = 0; i < list->count; i++) {
-		if (list->files[i].version <= state.version)
+		if (!missing(&state, i))
 			continue;
 		count++;
 		buf_addf(plan, "-- to apply: %03d_%s\n%s", list->files[i].version, list->files[i].name, list->files[i].sql);
@@ -179,7 +238,10 @@ static int insert_version(struct db *db, const struct schema_file *file, struct 
 {
 	char sum[CHECKSUM_MAX], at[CLOCK_TEXT_MAX];
 	struct db_param params[4];
-	struct db_statement insert = { .label = "schema version", .sql = sql_insert, .params = params, .count = 4 };
+	struct db_statement insert = { .label = "schema version",
+		                       .sql = is_addition(file) ? addition_record.insert : base_record.insert,
+		                       .params = params,
+		                       .count = 4 };
 
 	checksum(file->sql, sum);
 	clock_format(clock_now_ms(), at);
@@ -212,28 +274,20 @@ static int apply_file(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-static int ensure_table(struct db *db, struct err *err)
+static int ensure_table(struct db *db, const struct record *record, struct err *err)
 {
-	struct db_statement exists = { .label = "schema table", .sql = sql_exists };
+	struct db_statement exists = { .label = "schema table", .sql = record->exists };
 	struct err inner = ERR_INIT;
 	int64_t id;
 
 	if (db_query_int64(db, &exists, &id, err) != 0)
 		return -1;
-	if (id != 0 || db_execute(db, "schema table", sql_create, NULL, &inner) == 0)
+	if (id != 0 || db_execute(db, "schema table", record->create, NULL, &inner) == 0)
 		return 0;
 	if (inner.number == 2714) /* another one was faster */
 		return 0;
 	*err = inner;
 	return -1;
-}
-
-static const struct schema_file *first_missing(const struct schema_list *list, int version)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->files[i].version > version)
-			return &list->files[i];
-	return NULL;
 }
 
 static bool somebody_else(const struct err *err)
@@ -247,7 +301,8 @@ int schema_apply(struct db *db, const struct schema_list *list, struct err *err)
 	struct state state;
 	int waits = 0;
 
-	if (check_openjson(db, err) != 0 || ensure_table(db, err) != 0)
+	if (check_openjson(db, err) != 0 || ensure_table(db, &base_record, err) != 0 ||
+	    ensure_table(db, &addition_record, err) != 0)
 		return -1;
 	for (;;) {
 		struct err inner = ERR_INIT;
@@ -255,7 +310,7 @@ int schema_apply(struct db *db, const struct schema_list *list, struct err *err)
 
 		if (read_state(db, list, &state, err) != 0 || judge_state(&state, err) != 0)
 			return -1;
-		file = first_missing(list, state.version);
+		file = first_missing(&state);
 		if (!file)
 			return 0;
 		copy = *file;
@@ -273,8 +328,19 @@ int schema_apply(struct db *db, const struct schema_list *list, struct err *err)
 	}
 }
 
+/* Once in a process: a newer release was here, and nothing of it is in the way. */
+static void note_foreign(const struct state *state)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (state->foreign > 0 && !atomic_flag_test_and_set(&said))
+		log_info("the own database has additions of a newer release (%d, the last is %03d_%s): not used by this one",
+		         state->foreign, state->newest_foreign, state->foreign_name);
+}
+
 int schema_check(struct db *db, const struct schema_list *list, struct err *err)
 {
+	const struct schema_file *file;
 	struct state state;
 
 	if (read_state(db, list, &state, err) != 0)
@@ -283,9 +349,12 @@ int schema_check(struct db *db, const struct schema_list *list, struct err *err)
 		err->class = ERR_HOLD;
 		return -1;
 	}
-	if (state.version < newest(list))
+	file = first_missing(&state);
+	if (file)
 		return err_set(err, ERR_HOLD, "SCHEMA_OLD",
-		               "the own database has schema version %d, this release needs %d: run temu-workers --migrate",
-		               state.version, newest(list));
+		               "the own database has schema version %d without %03d_%s, which this release needs: run "
+		               "temu-workers --migrate",
+		               state.version, file->version, file->name);
+	note_foreign(&state);
 	return 0;
 }
