@@ -163,8 +163,8 @@ check_members(struct call *call, const struct json *doc, const char *const *allo
 	return 0;
 }
 
-struct json *
-call_body(struct call *call, const char *const *allowed)
+static struct json *
+read_object(struct call *call, const char *const *allowed, const char *absent)
 {
 	struct json *doc = NULL;
 	struct buf body;
@@ -175,7 +175,7 @@ call_body(struct call *call, const char *const *allowed)
 		call_problem(call, PROTO_MEDIA_TYPE, NULL, "send the body as application/json");
 	} else if (httpd_body(call->request, &body, &code, &err) != 0) {
 		call_problem(call, code, NULL, "%s", err.text);
-	} else if ((doc = json_parse(buf_text(&body), body.len, &err)) == NULL) {
+	} else if ((doc = body.len > 0 ? json_parse(body.data, body.len, &err) : json_parse(absent, strlen(absent), &err)) == NULL) {
 		call_problem(call, PROTO_BAD_REQUEST, NULL, "the body is not JSON: %s", err.text);
 	} else if (!json_is_object(doc)) {
 		call_problem(call, PROTO_BAD_REQUEST, NULL, "the body is not a JSON object");
@@ -187,6 +187,35 @@ call_body(struct call *call, const char *const *allowed)
 	}
 	buf_release(&body);
 	return doc;
+}
+
+struct json *
+call_body(struct call *call, const char *const *allowed)
+{
+	return read_object(call, allowed, "");
+}
+
+struct json *
+call_body_or_none(struct call *call, const char *const *allowed)
+{
+	return read_object(call, allowed, "{}");
+}
+
+int
+call_text(struct call *call, const struct json *body, const char *name, size_t most, const char **text)
+{
+	const struct json *member = json_get(body, name);
+	*text = json_string(member);
+	if (json_is_null(member) || (*text != NULL && strlen(*text) <= most))
+		return 0;
+	call_problem(call, PROTO_BAD_REQUEST, name, "expected a text of at most %zu bytes", most);
+	return -1;
+}
+
+void
+call_who(const struct call *call, char who[CALL_WHO_MAX])
+{
+	snprintf(who, CALL_WHO_MAX, "api %.45s", call->request->peer);
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */

@@ -38,6 +38,14 @@ void call_release(struct call *call);
 
 /* The body as a JSON object whose members are all among allowed; NULL with the problem written. json_free(). */
 struct json *call_body(struct call *call, const char *const *allowed);
+/* The same for a path whose members may all be left out: no body at all is an empty object. */
+struct json *call_body_or_none(struct call *call, const char *const *allowed);
+
+/* The member is absent, or a text of at most most bytes (*text NULL then or borrowed). -1 with the problem written. */
+int call_text(struct call *call, const struct json *body, const char *name, size_t most, const char **text);
+/* "api <address>" of the caller, for the audit lines. */
+#define CALL_WHO_MAX 64
+void call_who(const struct call *call, char who[CALL_WHO_MAX]);
 
 /* Writes a problem. field may be NULL. */
 void call_problem(struct call *call, enum proto_error code, const char *field, const char *fmt, ...) PRINTF_LIKE(4, 5);

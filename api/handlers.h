@@ -7,9 +7,9 @@
 /* job_handlers.c */
 route_handler job_status_get, job_execute_post, job_kpi_get;
 /* run_handlers.c */
-route_handler run_list_get, run_get, run_items_get, run_cancel_post;
+route_handler run_list_get, run_get, run_items_get, run_cancel_post, run_confirm_post;
 /* shop_handlers.c */
-route_handler shop_list_get, shop_writes_put;
+route_handler shop_list_get, shop_writes_put, shop_quarantine_get, shop_quarantine_delete, shop_lease_post;
 /* log_handlers.c */
 route_handler log_list_get;
 /* live_handlers.c */

@@ -62,8 +62,9 @@ line_new(const struct json *event, const char *journal)
 		line->seq = seq;
 		line->next = seq + 1;
 		line->event = kind;
-		if (kind == EVENT_LOG)
-			line->level = log_level_parse(json_get_string(event, "level", ""), &level) == 0 ? (int)level : LEVEL_INFO;
+		if (kind == EVENT_LOG || kind == EVENT_ALARM)
+			line->level = log_level_parse(json_get_string(event, "level", ""), &level) == 0 ? (int)level :
+			              kind == EVENT_ALARM ? LEVEL_ERROR : LEVEL_INFO;
 		snprintf(line->journal, sizeof(line->journal), "%s", journal);
 		snprintf(line->run_id, sizeof(line->run_id), "%s", json_get_string(event, "run_id", ""));
 		snprintf(line->job_id, sizeof(line->job_id), "%s", json_get_string(event, "job_id", ""));
@@ -114,7 +115,7 @@ filter_match(const struct filter *filter, const struct line *line)
 		return true;
 	if (filter->events != 0 && (filter->events & (1u << line->event)) == 0)
 		return false;
-	if (line->event == EVENT_LOG && line->level < filter->level)
+	if (line->level >= 0 && line->level < filter->level)
 		return false;
 	if (filter->run_id[0] != '\0' && strcmp(filter->run_id, line->run_id) != 0)
 		return false;

@@ -13,7 +13,7 @@
 struct line {
 	int64_t seq;           /* 0: a notice that every client gets, whatever it filters */
 	int64_t next;          /* the number that follows */
-	int level;             /* enum log_level; -1: not a log line */
+	int level;             /* enum log_level; -1: an event without one */
 	enum proto_event event;
 	char journal[LINE_ID_MAX], run_id[LINE_ID_MAX], job_id[LINE_ID_MAX];
 	size_t frame_len;
@@ -33,7 +33,7 @@ void line_add_dropped(struct buf *frames, const char *journal, int64_t from, int
 /* What a client wants to see. All zero: everything. */
 struct filter {
 	char run_id[LINE_ID_MAX], job_id[LINE_ID_MAX];
-	int level;       /* log lines of at least this enum log_level; other events are not judged by it */
+	int level;       /* log lines and alarms of at least this enum log_level; other events are not judged by it */
 	unsigned events; /* bits 1 << enum proto_event; 0: all */
 };
 bool filter_match(const struct filter *filter, const struct line *line);

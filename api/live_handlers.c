@@ -8,6 +8,17 @@
 #include "api/ws.h"
 #include "common/log.h"
 
+static void
+refuse_kind(struct call *call)
+{
+	struct buf names;
+	buf_init(&names, 200);
+	for (int i = 0; i < EVENT_COUNT; i++)
+		buf_addf(&names, "%s%s", i > 0 ? ", " : "", proto_event_name((enum proto_event)i));
+	call_problem(call, PROTO_BAD_REQUEST, "event", "expected of %s, with commas between them", buf_text(&names));
+	buf_release(&names);
+}
+
 /* "log,run" as bits. */
 static int
 read_kinds(struct call *call, unsigned *events)
@@ -22,7 +33,7 @@ read_kinds(struct call *call, unsigned *events)
 				bit = 1u << i;
 		}
 		if (bit == 0) {
-			call_problem(call, PROTO_BAD_REQUEST, "event", "expected log, run or gate, with commas between them");
+			refuse_kind(call);
 			return -1;
 		}
 		*events |= bit;

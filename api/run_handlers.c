@@ -1,10 +1,12 @@
-/* /api/runs: list, one, items, cancel. */
+/* /api/runs: list, one, items, cancel, confirm. */
 #include "api/handlers.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define BIG 9007199254740991
+#define ONLY_MAX 20
+#define REASON_MAX 200
 
 void
 run_list_get(struct call *call)
@@ -76,4 +78,52 @@ run_cancel_post(struct call *call)
 	workers_run_cancel(call->api->workers, call->params[0], &answer);
 	call_answer(call, 200, &answer);
 	answer_release(&answer);
+}
+
+/* What the caller gets; nothing waits for the work. */
+static void
+accept(struct call *call, const struct answer *answer)
+{
+	const char *run_id = json_get_string(answer->data, "run_id", "");
+	char location[200];
+	snprintf(location, sizeof(location), "/api/runs/%.100s", run_id);
+	call_header(call, "Location", location);
+	call->response->status = 202;
+	json_object_open(&call->response->body, NULL);
+	json_add_string(&call->response->body, "run_id", run_id);
+	json_add_string(&call->response->body, "state", json_get_string(answer->data, "state", "queued"));
+	json_object_close(&call->response->body);
+}
+
+static int
+read_confirmation(struct call *call, const struct json *body, struct plan_order *order)
+{
+	if (call_text(call, body, "only", ONLY_MAX, &order->only) != 0 ||
+	    call_text(call, body, "reason", REASON_MAX, &order->reason) != 0)
+		return -1;
+	if (order->only == NULL || strcmp(order->only, "sold_out") == 0)
+		return 0;
+	call_problem(call, PROTO_BAD_REQUEST, "only", "expected sold_out, or nothing for the whole plan");
+	return -1;
+}
+
+void
+run_confirm_post(struct call *call)
+{
+	static const char *const members[] = { "only", "reason", NULL };
+	static const char *const allowed[] = { NULL };
+	char who[CALL_WHO_MAX];
+	struct plan_order order = { .run_id = call->params[0], .who = who };
+	struct answer answer = { .ok = false };
+	struct json *body = call_query_parse(call, allowed) == 0 ? call_body_or_none(call, members) : NULL;
+	if (body == NULL || read_confirmation(call, body, &order) != 0)
+		goto out;
+	call_who(call, who);
+	if (workers_plan_confirm(call->api->workers, &order, &answer) == 0)
+		accept(call, &answer);
+	else
+		call_answer_problem(call, &answer);
+out:
+	answer_release(&answer);
+	json_free(body);
 }

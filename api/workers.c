@@ -30,9 +30,13 @@ repeatable(enum proto_command command)
 	case CMD_EVENT_READ:
 	case CMD_SHOP_LIST:
 	case CMD_POOL_STATS:
+	case CMD_PLAN_CONFIRM: /* with a look at what the refusal says */
+	case CMD_QUARANTINE_LIST:
 		return true;
 	case CMD_RUN_CANCEL:
 	case CMD_GATE_SET:
+	case CMD_QUARANTINE_FREE:
+	case CMD_LEASE_TAKE:
 	case CMD_COUNT:
 		return false;
 	}
@@ -94,24 +98,28 @@ take_reply(struct answer *answer, const struct buf *raw, enum proto_command comm
 	return 0;
 }
 
-/* One try, or two when an answer was lost on its way. */
+/* One try, or two when an answer was lost on its way; *tries may be NULL. */
 static int
-exchange(struct workers *workers, enum proto_command command, const struct buf *request, struct buf *reply, struct err *err)
+exchange(struct workers *workers, enum proto_command command, const struct buf *request, int *tries, struct buf *reply,
+         struct err *err)
 {
 	int64_t until = clock_mono_ms() + WORKERS_PATIENCE_MS;
 	int rc = ipc_request(workers->client, request->data, request->len, FIRST_TRY_MS, reply, err);
 	bool lost = rc != 0 && err->class == ERR_TEMP && strcmp(err->code, "IPC_ABSENT") != 0;
 	int64_t left = until - clock_mono_ms();
-	if (lost && repeatable(command) && left > 0) {
+	bool again = lost && repeatable(command) && left > 0;
+	if (tries != NULL)
+		*tries = again ? 2 : 1;
+	if (again) {
 		err_clear(err);
 		rc = ipc_request(workers->client, request->data, request->len, (int)left, reply, err);
 	}
 	return rc;
 }
 
-/* args: an object, complete. */
+/* args: an object, complete. tries as in exchange. */
 static int
-ask(struct workers *workers, enum proto_command command, const struct buf *args, struct answer *answer)
+ask_counted(struct workers *workers, enum proto_command command, const struct buf *args, int *tries, struct answer *answer)
 {
 	struct buf request, reply;
 	struct err err = ERR_INIT;
@@ -126,7 +134,7 @@ ask(struct workers *workers, enum proto_command command, const struct buf *args,
 	proto_request_encode(&request, command, args != NULL ? buf_text(args) : NULL);
 	rc = buf_check(&request, "command", &err);
 	if (rc == 0)
-		rc = exchange(workers, command, &request, &reply, &err);
+		rc = exchange(workers, command, &request, tries, &reply, &err);
 	if (rc == 0)
 		rc = take_reply(answer, &reply, command);
 	else
@@ -135,6 +143,12 @@ out:
 	buf_release(&reply);
 	buf_release(&request);
 	return rc;
+}
+
+static int
+ask(struct workers *workers, enum proto_command command, const struct buf *args, struct answer *answer)
+{
+	return ask_counted(workers, command, args, NULL, answer);
 }
 
 static void
@@ -291,6 +305,89 @@ workers_gate_set(struct workers *workers, const struct gate_order *order, struct
 	add_text(&args, "who", order->who);
 	json_object_close(&args);
 	int rc = ask(workers, CMD_GATE_SET, &args, answer);
+	buf_release(&args);
+	return rc;
+}
+
+/* Asked twice and refused because the plan is confirmed already: by our first try, when the run that carries it out is the one that
+ * was wanted. Then that run takes the place of the refusal. */
+static int
+accept_first_try(struct workers *workers, const struct plan_order *order, struct answer *answer)
+{
+	struct answer run;
+	const char *run_id = json_get_string(answer->data, "run_id", "");
+	const char *only = order->only != NULL ? order->only : "";
+	if (workers_run_get(workers, run_id, &run) != 0 ||
+	    strcmp(json_get_string(json_get(run.data, "params"), "only", ""), only) != 0) {
+		answer_release(&run);
+		return -1;
+	}
+	answer_release(answer);
+	*answer = run;
+	return 0;
+}
+
+int
+workers_plan_confirm(struct workers *workers, const struct plan_order *order, struct answer *answer)
+{
+	struct buf args;
+	int tries = 0;
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	json_add_string(&args, "run_id", order->run_id);
+	add_text(&args, "only", order->only);
+	add_text(&args, "reason", order->reason);
+	add_text(&args, "who", order->who);
+	json_object_close(&args);
+	int rc = ask_counted(workers, CMD_PLAN_CONFIRM, &args, &tries, answer);
+	buf_release(&args);
+	if (rc != 0 && tries > 1 && answer->code == PROTO_PLAN_CONFIRMED)
+		rc = accept_first_try(workers, order, answer);
+	return rc;
+}
+
+int
+workers_quarantine_list(struct workers *workers, const struct quarantine_query *query, struct answer *answer)
+{
+	struct buf args;
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	json_add_int64(&args, "shop", query->shop);
+	add_text(&args, "after", query->after);
+	add_number(&args, "limit", query->limit);
+	json_object_close(&args);
+	int rc = ask(workers, CMD_QUARANTINE_LIST, &args, answer);
+	buf_release(&args);
+	return rc;
+}
+
+int
+workers_quarantine_free(struct workers *workers, const struct quarantine_order *order, struct answer *answer)
+{
+	struct buf args;
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	json_add_int64(&args, "shop", order->shop);
+	json_add_string(&args, "sku_id", order->sku_id);
+	add_text(&args, "who", order->who);
+	json_object_close(&args);
+	int rc = ask(workers, CMD_QUARANTINE_FREE, &args, answer);
+	buf_release(&args);
+	return rc;
+}
+
+int
+workers_lease_take(struct workers *workers, const struct lease_order *order, struct answer *answer)
+{
+	struct buf args;
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	json_add_int64(&args, "shop", order->shop);
+	json_add_string(&args, "from", order->from);
+	add_text(&args, "reason", order->reason);
+	add_text(&args, "who", order->who);
+	json_object_close(&args);
+	int rc = ask(workers, CMD_LEASE_TAKE, &args, answer);
 	buf_release(&args);
 	return rc;
 }

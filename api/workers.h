@@ -1,6 +1,7 @@
 /* workers: the typed client of temu-workers. Every call asks over ipc, at most WORKERS_PATIENCE_MS, and hands out the answer as
  * parsed JSON. A repeatable command whose answer does not come is asked once more; run_submit is repeatable because it always
- * carries an idempotency key. When nobody is there, a call fails after WORKERS_ABSENT_MS. Thread-safe. */
+ * carries an idempotency key, plan_confirm because a plan is confirmed only once and the refusal names the run. When nobody is
+ * there, a call fails after WORKERS_ABSENT_MS. Thread-safe. */
 #ifndef API_WORKERS_H
 #define API_WORKERS_H
 
@@ -57,6 +58,12 @@ struct item_query {
 };
 int workers_item_list(struct workers *workers, const struct item_query *query, struct answer *answer);
 
+/* Carries out the plan that a guard stopped; the data has run_id and state of the run that does it. */
+struct plan_order {
+	const char *run_id, *only, *reason, *who;
+};
+int workers_plan_confirm(struct workers *workers, const struct plan_order *order, struct answer *answer);
+
 /* Events from..to (to 0: no end). journal "": whichever is there. */
 struct event_query {
 	const char *journal, *run_id;
@@ -69,5 +76,24 @@ struct gate_order {
 	const char *writes, *reason, *who;
 };
 int workers_gate_set(struct workers *workers, const struct gate_order *order, struct answer *answer);
+
+/* SKU ids are texts on their way: they may be larger than what JSON's readers keep exactly. */
+struct quarantine_query {
+	int64_t shop, limit;
+	const char *after;
+};
+int workers_quarantine_list(struct workers *workers, const struct quarantine_query *query, struct answer *answer);
+
+struct quarantine_order {
+	int64_t shop;
+	const char *sku_id, *who;
+};
+int workers_quarantine_free(struct workers *workers, const struct quarantine_order *order, struct answer *answer);
+
+struct lease_order {
+	int64_t shop;
+	const char *from, *reason, *who;
+};
+int workers_lease_take(struct workers *workers, const struct lease_order *order, struct answer *answer);
 
 #endif

@@ -54,6 +54,9 @@ struct fake_state {
 	char keys[64][128];
 	int key_count;
 	int submitted;     /* run_submit commands that came */
+	char confirmed[40]; /* the plan that is confirmed, "" = none; with its run and what it was confirmed for */
+	char only[21], who[100];
+	bool freed;        /* SKU 9007199254740993 is not in quarantine any more */
 	char gate[20];
 };
 static struct fake_state fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .gate = "off" };
@@ -63,15 +66,16 @@ fake_event(struct buf *out, int64_t seq)
 {
 	static const char *const levels[] = { "DEBUG", "INFO", "WARNING", "ERROR" };
 	char time[40], run[40], text[60];
+	const char *kind = seq % 60 == 45 ? "alarm" : seq % 10 == 0 ? "run" : "log";
 	snprintf(time, sizeof(time), "%s-01-01T00:00:00.000Z", seq <= fake.old ? "2001" : "2099");
 	snprintf(run, sizeof(run), "r-%d", (int)(seq % 3));
 	snprintf(text, sizeof(text), "line %lld \xC3\xA4", (long long)seq);
 	json_object_open(out, NULL);
 	json_add_int64(out, "seq", seq);
 	json_add_string(out, "time", time);
-	json_add_string(out, "event", seq % 10 == 0 ? "run" : "log");
-	if (seq % 10 != 0)
-		json_add_string(out, "level", levels[seq % 4]);
+	json_add_string(out, "event", kind);
+	if (strcmp(kind, "run") != 0)
+		json_add_string(out, "level", strcmp(kind, "alarm") == 0 ? "ERROR" : levels[seq % 4]);
 	json_add_string(out, "run_id", run);
 	json_add_string(out, "job_id", seq % 2 ? "odd" : "even");
 	json_add_int64(out, "shop", 1);
@@ -156,7 +160,12 @@ static inline void
 fake_run_get(const struct json *args, struct buf *reply)
 {
 	const char *run = json_get_string(args, "run_id", "");
-	if (strncmp(run, "run.", 4) != 0)
+	if (strcmp(run, "run.confirm") == 0) {
+		char data[200];
+		snprintf(data, sizeof(data), "{\"run_id\":\"run.confirm\",\"state\":\"running\",\"params\":{\"confirm\":\"%s\"%s%s%s}}",
+		         fake.confirmed, fake.only[0] != '\0' ? ",\"only\":\"" : "", fake.only, fake.only[0] != '\0' ? "\"" : "");
+		proto_reply_encode(reply, data);
+	} else if (strncmp(run, "run.", 4) != 0)
 		proto_reply_error(reply, PROTO_UNKNOWN_RUN, "no run of this id", NULL);
 	else
 		proto_reply_encode(reply, "{\"run_id\":\"run.0\",\"state\":\"running\",\"attempt\":1,\"result\":null}");
@@ -173,6 +182,80 @@ fake_gate_set(const struct json *args, struct buf *reply)
 	snprintf(data, sizeof(data), "{\"shop\":1,\"writes\":\"%s\",\"was\":\"%s\"}", json_get_string(args, "writes", ""), fake.gate);
 	snprintf(fake.gate, sizeof(fake.gate), "%s", json_get_string(args, "writes", ""));
 	proto_reply_encode(reply, data);
+}
+
+/* Plans of runs "guarded.*" can be confirmed, once. */
+static inline void
+fake_plan_confirm(const struct json *args, struct buf *reply)
+{
+	const char *run = json_get_string(args, "run_id", "");
+	if (strncmp(run, "guarded.", 8) == 0 && strcmp(run, fake.confirmed) != 0) {
+		snprintf(fake.confirmed, sizeof(fake.confirmed), "%.39s", run);
+		snprintf(fake.only, sizeof(fake.only), "%.20s", json_get_string(args, "only", ""));
+		snprintf(fake.who, sizeof(fake.who), "%.99s", json_get_string(args, "who", ""));
+		proto_reply_encode(reply, "{\"run_id\":\"run.confirm\",\"state\":\"queued\"}");
+	} else if (strncmp(run, "guarded.", 8) == 0) {
+		proto_reply_error(reply, PROTO_PLAN_CONFIRMED, "this plan was confirmed", "{\"run_id\":\"run.confirm\"}");
+	} else if (strcmp(run, "old") == 0) {
+		proto_reply_error(reply, PROTO_PLAN_OLD, "this plan is older than an hour", NULL);
+	} else if (strcmp(run, "busy") == 0) {
+		proto_reply_error(reply, PROTO_ALREADY_RUNNING, "it runs already", "{\"run_id\":\"busy.1.7\"}");
+	} else if (strncmp(run, "run.", 4) == 0) {
+		proto_reply_error(reply, PROTO_PLAN_NONE, "no guard stopped this run", NULL);
+	} else {
+		proto_reply_error(reply, PROTO_UNKNOWN_RUN, "no run of this id", NULL);
+	}
+}
+
+/* One page holds two SKUs; shop 1 has three. */
+static inline void
+fake_quarantine_list(const struct json *args, struct buf *reply)
+{
+	static const char *const skus[] = { "17", "18", "9007199254740993" };
+	long long after = strtoll(json_get_string(args, "after", "0"), NULL, 10);
+	struct buf data;
+	size_t i = 0, end;
+	if (json_get_int64(args, "shop", 0) != 1) {
+		proto_reply_error(reply, PROTO_UNKNOWN_SHOP, "no shop of this number", NULL);
+		return;
+	}
+	while (i < 3 && strtoll(skus[i], NULL, 10) <= after)
+		i++;
+	end = i + 2 < 3 ? i + 2 : 3;
+	buf_init(&data, IPC_MESSAGE_MAX);
+	buf_add_text(&data, "{\"items\":[");
+	for (; i < end; i++)
+		buf_addf(&data, "%s{\"sku_id\":\"%s\"}", data.data[data.len - 1] == '[' ? "" : ",", skus[i]);
+	buf_addf(&data, "],\"next\":%s}", end < 3 ? "\"18\"" : "null");
+	proto_reply_encode(reply, data.data);
+	buf_release(&data);
+}
+
+static inline void
+fake_quarantine_free(const struct json *args, struct buf *reply)
+{
+	if (json_get_int64(args, "shop", 0) != 1) {
+		proto_reply_error(reply, PROTO_UNKNOWN_SHOP, "no shop of this number", NULL);
+	} else if (strcmp(json_get_string(args, "sku_id", ""), "9007199254740993") != 0 || fake.freed) {
+		proto_reply_error(reply, PROTO_NOT_QUARANTINED, "this SKU is not in quarantine", NULL);
+	} else {
+		fake.freed = true;
+		snprintf(fake.who, sizeof(fake.who), "%.99s", json_get_string(args, "who", ""));
+		proto_reply_encode(reply, "{\"shop\":1,\"sku_id\":\"9007199254740993\"}");
+	}
+}
+
+static inline void
+fake_lease_take(const struct json *args, struct buf *reply)
+{
+	if (json_get_int64(args, "shop", 0) != 1) {
+		proto_reply_error(reply, PROTO_UNKNOWN_SHOP, "no shop of this number", NULL);
+	} else if (strcmp(json_get_string(args, "from", ""), "other") != 0) {
+		proto_reply_error(reply, PROTO_LEASE_NOT_FOREIGN, "nobody of that name has it", NULL);
+	} else {
+		snprintf(fake.who, sizeof(fake.who), "%.99s", json_get_string(args, "who", ""));
+		proto_reply_encode(reply, "{\"shop\":1,\"from\":\"other\"}");
+	}
 }
 
 static inline void
@@ -227,8 +310,20 @@ fake_answer(const struct proto_request *request, struct buf *reply)
 		proto_reply_encode(reply, data);
 		break;
 	case CMD_POOL_STATS:
-		snprintf(data, sizeof(data), "{\"pool\":{\"open\":3,\"submitted\":%d}}", fake.submitted);
+		snprintf(data, sizeof(data), "{\"pool\":{\"open\":3,\"submitted\":%d},\"who\":\"%s\"}", fake.submitted, fake.who);
 		proto_reply_encode(reply, data);
+		break;
+	case CMD_PLAN_CONFIRM:
+		fake_plan_confirm(request->args, reply);
+		break;
+	case CMD_QUARANTINE_LIST:
+		fake_quarantine_list(request->args, reply);
+		break;
+	case CMD_QUARANTINE_FREE:
+		fake_quarantine_free(request->args, reply);
+		break;
+	case CMD_LEASE_TAKE:
+		fake_lease_take(request->args, reply);
 		break;
 	case CMD_COUNT:
 		break;

@@ -139,6 +139,21 @@ expect_problem(int status, const char *code, const char *field)
 	json_free(doc);
 }
 
+struct refusal {
+	const char *path, *body;
+	int status;
+	const char *code, *field;
+};
+
+static void
+expect_refusals(const char *method, const struct refusal *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		client_once(port, method, cases[i].path, "", cases[i].body, &r);
+		expect_problem(cases[i].status, cases[i].code, cases[i].field);
+	}
+}
+
 static void
 publish(int64_t count)
 {
@@ -392,11 +407,7 @@ runs_are_cancelled(void **state)
 static void
 gates_are_shown_and_moved(void **state)
 {
-	static const struct {
-		const char *path, *body;
-		int status;
-		const char *code, *field;
-	} cases[] = {
+	static const struct refusal cases[] = {
 		{ "/api/shops/1/writes", "{\"writes\":\"open\"}", 400, "BAD_REQUEST", "writes" },
 		{ "/api/shops/1/writes", "{}", 400, "BAD_REQUEST", "writes" },
 		{ "/api/shops/1/writes", "{\"writes\":\"off\",\"reason\":1}", 400, "BAD_REQUEST", "reason" },
@@ -410,10 +421,154 @@ gates_are_shown_and_moved(void **state)
 	assert_string_equal(r.body, "{\"shop\":1,\"writes\":\"stock\",\"was\":\"off\"}");
 	get("/api/shops");
 	assert_string_equal(r.body, "{\"shops\":[{\"id\":1,\"name\":\"Shop\",\"writes\":\"stock\"}]}");
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		client_once(port, "PUT", cases[i].path, "", cases[i].body, &r);
-		expect_problem(cases[i].status, cases[i].code, cases[i].field);
+	expect_refusals("PUT", cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+/* Who the workers were told to note down. */
+static void
+expect_who(void)
+{
+	get("/api/system");
+	struct json *doc = body();
+	assert_string_equal(json_get_string(json_get(doc, "pools"), "who", ""), "api 127.0.0.1");
+	json_free(doc);
+}
+
+static void
+plans_are_confirmed(void **state)
+{
+	static const struct {
+		const char *path, *body;
+	} taken[] = {
+		{ "/api/runs/guarded.1/confirm", NULL },
+		{ "/api/runs/guarded.2/confirm", "" },
+		{ "/api/runs/guarded.3/confirm", "{}" },
+		{ "/api/runs/guarded.4/confirm", "{\"only\":\"sold_out\",\"reason\":\"they are sold out indeed\"}" },
+		{ "/api/runs/guarded.5/confirm", "{\"only\":null,\"reason\":null}" },
+	};
+	static const struct refusal refused[] = {
+		{ "/api/runs/guarded.5/confirm", NULL, 409, "PLAN_CONFIRMED", NULL },
+		{ "/api/runs/run.0/confirm", NULL, 409, "PLAN_NONE", NULL },
+		{ "/api/runs/old/confirm", "{}", 410, "PLAN_OLD", NULL },
+		{ "/api/runs/busy/confirm", "{}", 409, "ALREADY_RUNNING", NULL },
+		{ "/api/runs/nobody/confirm", "{}", 404, "UNKNOWN_RUN", NULL },
+		{ "/api/runs/0123456789012345678901234567890123456789012345678901234567890123/confirm", "{}", 400, "BAD_REQUEST", "run_id" },
+		{ "/api/runs/guarded.6/confirm", "{\"only\":\"all\"}", 400, "BAD_REQUEST", "only" },
+		{ "/api/runs/guarded.6/confirm", "{\"only\":\"\"}", 400, "BAD_REQUEST", "only" },
+		{ "/api/runs/guarded.6/confirm", "{\"only\":true}", 400, "BAD_REQUEST", "only" },
+		{ "/api/runs/guarded.6/confirm", "{\"only\":\"sold_out_and_much_more_than_that\"}", 400, "BAD_REQUEST", "only" },
+		{ "/api/runs/guarded.6/confirm", "{\"reason\":7}", 400, "BAD_REQUEST", "reason" },
+		{ "/api/runs/guarded.6/confirm", "{\"who\":\"me\"}", 400, "BAD_REQUEST", "who" },
+		{ "/api/runs/guarded.6/confirm", "{\"only\":null,\"only\":\"sold_out\"}", 400, "BAD_REQUEST", "only" },
+		{ "/api/runs/guarded.6/confirm", "[]", 400, "BAD_REQUEST", NULL },
+		{ "/api/runs/guarded.6/confirm", "yes", 400, "BAD_REQUEST", NULL },
+		{ "/api/runs/guarded.6/confirm?only=sold_out", "{}", 400, "BAD_REQUEST", "only" },
+	};
+	char reason[300];
+	(void)state;
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		client_once(port, "POST", taken[i].path, "", taken[i].body, &r);
+		assert_int_equal(r.status, 202);
+		assert_string_equal(r.body, "{\"run_id\":\"run.confirm\",\"state\":\"queued\"}");
+		assert_true(client_has_header(&r, "Location: /api/runs/run.confirm"));
 	}
+	expect_who();
+	expect_refusals("POST", refused, 1);
+	assert_non_null(strstr(r.body, "\"run_id\":\"run.confirm\""));
+	expect_refusals("POST", refused, sizeof(refused) / sizeof(refused[0]));
+	snprintf(reason, sizeof(reason), "{\"reason\":\"%0201d\"}", 1);
+	client_once(port, "POST", "/api/runs/guarded.6/confirm", "", reason, &r);
+	expect_problem(400, "BAD_REQUEST", "reason");
+	client_once(port, "POST", "/api/runs/guarded.6/confirm", "Content-Type: text/plain\r\n", "{}", &r);
+	expect_problem(415, "UNSUPPORTED_MEDIA_TYPE", NULL);
+	client_once(port, "POST", "/api/runs/guarded.6/confirm", "Transfer-Encoding: chunked\r\n", NULL, &r);
+	expect_problem(411, "LENGTH_REQUIRED", NULL);
+	snprintf(reason, sizeof(reason), "{\"reason\":\"%0200d\"}", 1);
+	client_once(port, "POST", "/api/runs/guarded.6/confirm", "", reason, &r); /* nothing of the above had confirmed it */
+	assert_int_equal(r.status, 202);
+}
+
+static void
+a_confirmation_whose_answer_was_lost_is_one(void **state)
+{
+	(void)state;
+	fake_say(&process, "lose", 1);
+	client_once(port, "POST", "/api/runs/guarded.7/confirm", "", "{\"only\":\"sold_out\"}", &r);
+	assert_int_equal(r.status, 202);
+	assert_string_equal(r.body, "{\"run_id\":\"run.confirm\",\"state\":\"running\"}");
+	fake_say(&process, "lose", 1); /* the same, but it was confirmed for something else before: that is no success */
+	client_once(port, "POST", "/api/runs/guarded.7/confirm", "", NULL, &r);
+	expect_problem(409, "PLAN_CONFIRMED", NULL);
+	assert_non_null(strstr(r.body, "\"run_id\":\"run.confirm\""));
+}
+
+static void
+the_quarantine_is_listed_and_left(void **state)
+{
+	static const struct refusal lists[] = {
+		{ "/api/shops/2/quarantine", NULL, 404, "UNKNOWN_SHOP", NULL },
+		{ "/api/shops/x/quarantine", NULL, 404, "UNKNOWN_SHOP", "shop" },
+		{ "/api/shops/0/quarantine", NULL, 404, "UNKNOWN_SHOP", "shop" },
+		{ "/api/shops/12345678/quarantine", NULL, 404, "UNKNOWN_SHOP", "shop" },
+		{ "/api/shops/1/quarantine?limit=501", NULL, 400, "BAD_REQUEST", "limit" },
+		{ "/api/shops/1/quarantine?after=x", NULL, 400, "BAD_REQUEST", "after" },
+		{ "/api/shops/1/quarantine?after=-1", NULL, 400, "BAD_REQUEST", "after" },
+		{ "/api/shops/1/quarantine?after=9223372036854775808", NULL, 400, "BAD_REQUEST", "after" },
+		{ "/api/shops/1/quarantine?after=000000000000000000001", NULL, 400, "BAD_REQUEST", "after" },
+		{ "/api/shops/1/quarantine?all=1", NULL, 400, "BAD_REQUEST", "all" },
+	};
+	static const struct refusal frees[] = {
+		{ "/api/shops/1/quarantine/9007199254740993", NULL, 404, "NOT_QUARANTINED", NULL },
+		{ "/api/shops/1/quarantine/17x", NULL, 404, "NOT_QUARANTINED", "sku_id" },
+		{ "/api/shops/1/quarantine/0", NULL, 404, "NOT_QUARANTINED", "sku_id" },
+		{ "/api/shops/1/quarantine/9223372036854775808", NULL, 404, "NOT_QUARANTINED", "sku_id" },
+		{ "/api/shops/1/quarantine/00000000000000000017", NULL, 404, "NOT_QUARANTINED", "sku_id" },
+		{ "/api/shops/2/quarantine/17", NULL, 404, "UNKNOWN_SHOP", NULL },
+		{ "/api/shops/-1/quarantine/17", NULL, 404, "UNKNOWN_SHOP", "shop" },
+		{ "/api/shops/1/quarantine/17?all=1", NULL, 400, "BAD_REQUEST", "all" },
+	};
+	(void)state;
+	get("/api/shops/1/quarantine?limit=2");
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.body, "{\"items\":[{\"sku_id\":\"17\"},{\"sku_id\":\"18\"}],\"next\":\"18\"}");
+	assert_true(client_has_header(&r, "Link: </api/shops/1/quarantine?after=18&limit=2>; rel=\"next\""));
+	get("/api/shops/1/quarantine?after=18&limit=2");
+	assert_string_equal(r.body, "{\"items\":[{\"sku_id\":\"9007199254740993\"}],\"next\":null}");
+	assert_null(strstr(r.headers, "Link:"));
+	expect_refusals("GET", lists, sizeof(lists) / sizeof(lists[0]));
+	client_once(port, "DELETE", "/api/shops/1/quarantine/9007199254740993", "", NULL, &r);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.body, "{\"shop\":1,\"sku_id\":\"9007199254740993\"}");
+	expect_who();
+	expect_refusals("DELETE", frees, sizeof(frees) / sizeof(frees[0]));
+}
+
+static void
+a_lease_is_taken_over_by_name(void **state)
+{
+	static const struct refusal refused[] = {
+		{ "/api/shops/1/lease", "{\"from\":\"nobody\"}", 409, "LEASE_NOT_FOREIGN", NULL },
+		{ "/api/shops/2/lease", "{\"from\":\"other\"}", 404, "UNKNOWN_SHOP", NULL },
+		{ "/api/shops/x/lease", "{\"from\":\"other\"}", 404, "UNKNOWN_SHOP", "shop" },
+		{ "/api/shops/1/lease", "{}", 400, "BAD_REQUEST", "from" },
+		{ "/api/shops/1/lease", "{\"from\":null}", 400, "BAD_REQUEST", "from" },
+		{ "/api/shops/1/lease", "{\"from\":\"\"}", 400, "BAD_REQUEST", "from" },
+		{ "/api/shops/1/lease", "{\"from\":1}", 400, "BAD_REQUEST", "from" },
+		{ "/api/shops/1/lease", "{\"from\":\"01234567890123456789012345678901234567890\"}", 400, "BAD_REQUEST", "from" },
+		{ "/api/shops/1/lease", "{\"from\":\"other\",\"reason\":[]}", 400, "BAD_REQUEST", "reason" },
+		{ "/api/shops/1/lease", "{\"from\":\"other\",\"force\":true}", 400, "BAD_REQUEST", "force" },
+		{ "/api/shops/1/lease", NULL, 400, "BAD_REQUEST", NULL },
+		{ "/api/shops/1/lease?from=other", "{\"from\":\"other\"}", 400, "BAD_REQUEST", "from" },
+	};
+	(void)state;
+	client_once(port, "POST", "/api/shops/1/lease", "", "{\"from\":\"other\",\"reason\":\"that machine burnt\"}", &r);
+	assert_int_equal(r.status, 202);
+	assert_string_equal(r.body, "{\"shop\":1,\"from\":\"other\"}");
+	expect_who();
+	expect_refusals("POST", refused, sizeof(refused) / sizeof(refused[0]));
+	fake_say(&process, "lose", 1); /* done or not: it is not asked a second time */
+	client_once(port, "POST", "/api/shops/1/lease", "", "{\"from\":\"other\"}", &r);
+	expect_problem(503, "WORKERS_DOWN", NULL);
 }
 
 static void
@@ -560,6 +715,7 @@ handshakes_are_checked(void **state)
 		  "BAD_REQUEST", "Sec-WebSocket-Key" },
 		{ "/ws/logs?level=LOUD", WS_HANDSHAKE, 400, "BAD_REQUEST", "level" },
 		{ "/ws/logs?event=log,dance", WS_HANDSHAKE, 400, "BAD_REQUEST", "event" },
+		{ "/ws/logs?event=alarms", WS_HANDSHAKE, 400, "BAD_REQUEST", "event" },
 		{ "/ws/logs?after=nonsense", WS_HANDSHAKE, 400, "BAD_REQUEST", "after" },
 		{ "/ws/logs?from=x", WS_HANDSHAKE, 400, "BAD_REQUEST", "from" },
 		{ "/ws/logs?color=red", WS_HANDSHAKE, 400, "BAD_REQUEST", "color" },
@@ -632,6 +788,35 @@ filters_come_as_query_parameters(void **state)
 	for (int64_t seq = from; seq <= from + 40; seq += 10)
 		expect_events(fd, seq, seq);
 	close(fd);
+}
+
+static void
+alarms_pass_every_level(void **state)
+{
+	(void)state;
+	await_hub();
+	int64_t from = (last_seq / 60 + 1) * 60; /* number mod 60 is 45: an alarm */
+	publish(from + 100 - last_seq);
+	await_hub();
+	char path[200];
+	snprintf(path, sizeof(path), "/ws/logs?from=%lld&event=alarm", (long long)from);
+	int fd = live(path);
+	json_free(next_event(fd));
+	expect_events(fd, from + 45, from + 45);
+	publish(10);
+	expect_events(fd, from + 105, from + 105);
+	assert_non_null(strstr(frame.text, "\"event\":\"alarm\",\"level\":\"ERROR\""));
+	close(fd);
+	snprintf(path, sizeof(path), "/ws/logs?from=%lld&event=alarm,log&level=ERROR&job_id=odd", (long long)from + 40);
+	fd = live(path);
+	json_free(next_event(fd));
+	expect_events(fd, from + 43, from + 43); /* an ERROR line: number mod 4 is 3 */
+	expect_events(fd, from + 45, from + 45);
+	expect_events(fd, from + 47, from + 47);
+	close(fd);
+	snprintf(path, sizeof(path), "/api/logs?from=%lld&to=%lld", (long long)from + 45, (long long)from + 45);
+	get(path);
+	assert_non_null(strstr(r.body, "\"event\":\"alarm\""));
 }
 
 static void
@@ -771,6 +956,10 @@ main(int argc, char **argv)
 		cmocka_unit_test(queries_are_read_strictly),
 		cmocka_unit_test(runs_are_cancelled),
 		cmocka_unit_test(gates_are_shown_and_moved),
+		cmocka_unit_test(plans_are_confirmed),
+		cmocka_unit_test(a_confirmation_whose_answer_was_lost_is_one),
+		cmocka_unit_test(the_quarantine_is_listed_and_left),
+		cmocka_unit_test(a_lease_is_taken_over_by_name),
 		cmocka_unit_test(logs_are_read_by_cursor),
 		cmocka_unit_test(health_and_numbers),
 		cmocka_unit_test(paths_and_methods),
@@ -779,6 +968,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(handshakes_are_checked),
 		cmocka_unit_test(a_live_client_sees_every_line_with_its_number),
 		cmocka_unit_test(filters_come_as_query_parameters),
+		cmocka_unit_test(alarms_pass_every_level),
 		cmocka_unit_test(one_client_too_many_is_told_and_rest_goes_on),
 		cmocka_unit_test(live_clients_lose_nothing_when_the_workers_are_killed),
 		cmocka_unit_test(slow_workers_make_one_request_slow),

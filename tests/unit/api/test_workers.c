@@ -76,6 +76,63 @@ a_lost_answer_is_asked_for_once_more(void **state)
 	answer_release(&answer);
 }
 
+/* As the data says it, and the error otherwise. */
+static void
+confirm(const char *plan, const char *only, int rc, enum proto_error code, const char *state)
+{
+	struct answer answer;
+	const struct plan_order order = { .run_id = plan, .only = only, .reason = "seen", .who = "test" };
+	assert_int_equal(workers_plan_confirm(workers, &order, &answer), rc);
+	assert_int_equal(answer.ok, rc == 0);
+	if (rc != 0)
+		assert_int_equal(answer.code, code);
+	assert_string_equal(json_get_string(answer.data, "state", ""), state);
+	answer_release(&answer);
+}
+
+static void
+a_plan_confirmed_by_a_lost_first_try_is_confirmed(void **state)
+{
+	(void)state;
+	confirm("guarded.1", NULL, 0, PROTO_INTERNAL, "queued");
+	confirm("guarded.1", NULL, -1, PROTO_PLAN_CONFIRMED, ""); /* not our first try */
+	fake_say(&process, "lose", 1);
+	confirm("guarded.2", "sold_out", 0, PROTO_INTERNAL, "running");
+	fake_say(&process, "lose", 1);
+	confirm("guarded.2", "", -1, PROTO_PLAN_CONFIRMED, ""); /* confirmed for something else before */
+	fake_say(&process, "lose", 1);
+	confirm("old", NULL, -1, PROTO_PLAN_OLD, "");
+	fake_say(&process, "lose", 2);
+	confirm("guarded.3", NULL, -1, PROTO_WORKERS_DOWN, "");
+}
+
+static void
+shops_have_their_commands(void **state)
+{
+	struct answer answer;
+	(void)state;
+	const struct quarantine_query query = { .shop = 1, .after = "17", .limit = 2 };
+	assert_int_equal(workers_quarantine_list(workers, &query, &answer), 0);
+	assert_int_equal(json_size(json_get(answer.data, "items")), 2);
+	answer_release(&answer);
+	fake_say(&process, "lose", 1); /* reading is repeated */
+	assert_int_equal(workers_quarantine_list(workers, &(struct quarantine_query){ .shop = 1 }, &answer), 0);
+	assert_string_equal(json_get_string(answer.data, "next", ""), "18");
+	answer_release(&answer);
+	const struct quarantine_order order = { .shop = 1, .sku_id = "9007199254740993", .who = "test" };
+	assert_int_equal(workers_quarantine_free(workers, &order, &answer), 0);
+	answer_release(&answer);
+	assert_int_equal(workers_quarantine_free(workers, &order, &answer), -1);
+	assert_int_equal(answer.code, PROTO_NOT_QUARANTINED);
+	answer_release(&answer);
+	assert_int_equal(workers_lease_take(workers, &(struct lease_order){ .shop = 1, .from = "other", .who = "test" }, &answer), 0);
+	answer_release(&answer);
+	fake_say(&process, "lose", 1);
+	assert_int_equal(workers_lease_take(workers, &(struct lease_order){ .shop = 1, .from = "other" }, &answer), -1);
+	assert_int_equal(answer.code, PROTO_WORKERS_DOWN);
+	answer_release(&answer);
+}
+
 static void
 what_must_not_be_repeated_is_not(void **state)
 {
@@ -146,6 +203,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(every_command_has_its_answer),
 		cmocka_unit_test(errors_of_the_workers_keep_code_text_and_data),
 		cmocka_unit_test(a_lost_answer_is_asked_for_once_more),
+		cmocka_unit_test(a_plan_confirmed_by_a_lost_first_try_is_confirmed),
+		cmocka_unit_test(shops_have_their_commands),
 		cmocka_unit_test(what_must_not_be_repeated_is_not),
 		cmocka_unit_test(an_answer_that_is_none_is_an_internal_error),
 		cmocka_unit_test(arguments_that_are_too_large_are_refused_here),
