@@ -3,20 +3,27 @@
 
 #include "worker/db/rows.h"
 
+/* j names one product of the listing, p is that one, q all of them. */
 static const char sql_save[] =
-    "UPDATE p SET jtl_article_id = j.a, updated_at = GETDATE()\n"
-    "FROM dbo.temu_products p JOIN OPENJSON(@j) WITH (p int '$.p', a int '$.a') j ON j.p = p.id\n"
-    "WHERE p.shop = @shop AND ISNULL(p.jtl_article_id, 0) <> ISNULL(j.a, 0)\n"
+    "UPDATE q SET jtl_article_id = j.a, updated_at = GETDATE()\n"
+    "FROM dbo.temu_products q\n"
+    "JOIN dbo.temu_products p ON p.shop = q.shop AND p.sku_id = q.sku_id\n"
+    "JOIN OPENJSON(@j) WITH (p int '$.p', a int '$.a') j ON j.p = p.id\n"
+    "WHERE p.shop = @shop AND ISNULL(q.jtl_article_id, 0) <> ISNULL(j.a, 0)\n"
     "UPDATE i SET shop = @shop, jtl_article_id = j.a, jtl_stock = j.w, temu_stock = ISNULL(j.t, i.temu_stock),\n"
     "  needs_sync = CASE WHEN j.t IS NULL OR j.t <> j.w THEN 1 ELSE 0 END, updated_at = GETDATE()\n"
     "FROM dbo.temu_inventory i\n"
-    "JOIN OPENJSON(@j) WITH (p int '$.p', a int '$.a', w int '$.w', t int '$.t') j ON j.p = i.product_id\n"
-    "WHERE j.w IS NOT NULL\n"
+    "JOIN dbo.temu_products q ON q.id = i.product_id\n"
+    "JOIN dbo.temu_products p ON p.shop = q.shop AND p.sku_id = q.sku_id\n"
+    "JOIN OPENJSON(@j) WITH (p int '$.p', a int '$.a', w int '$.w', t int '$.t') j ON j.p = p.id\n"
+    "WHERE p.shop = @shop AND j.w IS NOT NULL\n"
     "INSERT INTO dbo.temu_inventory (shop, product_id, jtl_article_id, jtl_stock, temu_stock, needs_sync, created_at, "
     "updated_at)\n"
-    "SELECT @shop, j.p, j.a, j.w, ISNULL(j.t, 0), CASE WHEN j.t IS NULL OR j.t <> j.w THEN 1 ELSE 0 END, GETDATE(), GETDATE()\n"
+    "SELECT @shop, q.id, j.a, j.w, ISNULL(j.t, 0), CASE WHEN j.t IS NULL OR j.t <> j.w THEN 1 ELSE 0 END, GETDATE(), GETDATE()\n"
     "FROM OPENJSON(@j) WITH (p int '$.p', a int '$.a', w int '$.w', t int '$.t') j\n"
-    "WHERE j.w IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dbo.temu_inventory i WHERE i.product_id = j.p)";
+    "JOIN dbo.temu_products p ON p.id = j.p\n"
+    "JOIN dbo.temu_products q ON q.shop = p.shop AND q.sku_id = p.sku_id\n"
+    "WHERE p.shop = @shop AND j.w IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dbo.temu_inventory i WHERE i.product_id = q.id)";
 
 int inventory_save(struct db *db, int64_t shop, const struct inventory_row *rows, size_t count, struct err *err)
 {
@@ -42,7 +49,10 @@ int inventory_save(struct db *db, int64_t shop, const struct inventory_row *rows
 static const char sql_confirm[] =
     "UPDATE i SET temu_stock = j.w, needs_sync = CASE WHEN i.jtl_stock = j.w THEN 0 ELSE 1 END,\n"
     "  last_synced_to_temu = GETDATE(), updated_at = GETDATE()\n"
-    "FROM dbo.temu_inventory i JOIN OPENJSON(@j) WITH (p int '$.p', w int '$.w') j ON j.p = i.product_id";
+    "FROM dbo.temu_inventory i\n"
+    "JOIN dbo.temu_products q ON q.id = i.product_id\n"
+    "JOIN dbo.temu_products p ON p.shop = q.shop AND p.sku_id = q.sku_id\n"
+    "JOIN OPENJSON(@j) WITH (p int '$.p', w int '$.w') j ON j.p = p.id";
 
 int inventory_confirm(struct db *db, const struct inventory_confirmed *rows, size_t count, struct err *err)
 {

@@ -1,6 +1,7 @@
 /* inventory: dbo.temu_inventory and temu_products.jtl_article_id, for the reports of the old system: jtl_stock = what should be
- * offered, temu_stock = last value TEMU confirmed, needs_sync = the two differ or TEMU's is unknown. product_id is not unique
- * there: all rows of a product are written alike. Absolute and repeatable, like ledger.h. */
+ * offered, temu_stock = last value TEMU confirmed, needs_sync = the two differ or TEMU's is unknown. The old system left several rows
+ * of one product, and several products of one skuId: all rows of a listing are written alike, so that none of them says anything else
+ * to whoever reads it. Absolute and repeatable, like ledger.h. */
 #ifndef WORKER_DB_INVENTORY_H
 #define WORKER_DB_INVENTORY_H
 
@@ -11,7 +12,7 @@
 #include "worker/db/ledger.h"
 
 struct inventory_row {
-	int64_t product;      /* temu_products.id */
+	int64_t product;      /* temu_products.id, one of the listing's; a row without sku_id is not written */
 	struct maybe article; /* kArtikel; not set: NULL */
 	struct maybe wanted;  /* not set: only the article is written */
 	struct maybe known;   /* not set: temu_stock stays (0 in a new row) */

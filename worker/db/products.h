@@ -1,5 +1,6 @@
 /* products: dbo.temu_products, the catalogue table of the old system, kept up to date so that its reports go on. Ours is the key
- * (shop, sku_id); the text SKU may repeat. Absolute and repeatable, like ledger.h. */
+ * (shop, sku_id); the text SKU may repeat. Several rows of one skuId, as the old system left them after a SKU was renamed at TEMU, are all
+ * written alike. Absolute and repeatable, like ledger.h. */
 #ifndef WORKER_DB_PRODUCTS_H
 #define WORKER_DB_PRODUCTS_H
 
