@@ -131,6 +131,7 @@ start_control(struct workers *workers, struct err *err)
 {
 	struct control_config config = { .version = VERSION, .boot = workers->boot, .journal = workers->journal,
 		                         .queue = workers->queue, .settings = &workers->settings };
+	config.shops = (struct control_shops){ jobs_shop_add, jobs_lease_take, workers->env };
 	config.jobs = jobs_table(&config.job_count);
 	config.stats[config.stats_count++] = (struct control_stats){ "queue", queue_stats, workers->queue };
 	config.stats[config.stats_count++] = (struct control_stats){ "workers", pool_stats, workers->pool };

@@ -42,20 +42,20 @@ int lease_take(struct db *db, int64_t shop, const struct lease_self *self, int64
                struct err *err) MUSTCHECK;
 /* The same although `from` (its installation) has it, fresh or not. LEASE_CHANGED (PERM): another one than `from` has it. */
 int lease_take_over(struct db *db, int64_t shop, const struct lease_self *self, const char *from, int64_t ttl_s, int64_t *epoch,
-                    struct err *err) MUSTCHECK;
-
-/* Renews every shop's lease that self has, in one statement. each is called with the shops that could be renewed and their epochs;
- * what it is not called for is lost. */
-int lease_renew(struct db *db, const struct lease_self *self, int64_t ttl_s, void (*each)(void *arg, int64_t shop, int64_t epoch),
-                void *arg, struct err *err) MUSTCHECK;
-/* At a graceful end: expired as of now, still ours. */
-int lease_release(struct db *db, const struct lease_self *self, struct err *err) MUSTCHECK;
+                    struct lease_row *row, struct err *err) MUSTCHECK;
 
 /* What a writer has to show. */
 struct lease_grip {
 	int64_t shop, epoch;
 	char installation[LEASE_INSTALLATION_MAX];
 };
+
+/* Good for ttl_s more from now on, also when it had expired and nobody took it. LEASE_LOST as lease_check; row is how it is then (valid
+ * after LEASE_LOST too). */
+int lease_renew(struct db *db, const struct lease_grip *grip, int64_t ttl_s, struct lease_row *row, struct err *err) MUSTCHECK;
+/* At a graceful end: expired as of now, still ours. Does nothing when it is lost. */
+int lease_release(struct db *db, const struct lease_grip *grip, struct err *err) MUSTCHECK;
+
 /* 0 while the row is still that of the grip, else LEASE_LOST (HOLD), which names who has it now. One statement. */
 int lease_check(struct db *db, const struct lease_grip *grip, struct err *err) MUSTCHECK;
 /* The same as the first thing of a transaction, in the batch of its BEGIN: the row stays locked (shared) until the end, so that a taking

@@ -10,6 +10,7 @@
 #include "worker/db/db.h"
 #include "worker/temu/temu.h"
 
+struct blocked;
 struct keeper;
 
 struct jobs_env {
@@ -17,6 +18,7 @@ struct jobs_env {
 	struct journal *journal;         /* borrowed */
 	struct connpool *pool;
 	struct keeper *keeper;
+	struct blocked *blocked;
 };
 
 /* db_config of the settings; borrows from them. */
@@ -27,6 +29,9 @@ struct temu *jobs_temu_new(const struct settings *settings, const struct shop_se
 
 /* How long a database call of a run may take: until the run's deadline or until it is asked to stop. */
 struct db_limit jobs_db_limit(struct run *run);
+
+/* Why the last run of this shop was held, for shop_list; NULL: it is not any more. Any thread. */
+void jobs_shop_blocked(struct jobs_env *env, int64_t shop, const struct err *err);
 
 #define JOBS_DB_TRIES 4
 

@@ -6,11 +6,14 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "worker/jobs/blocked.h"
 #include "worker/jobs/env.h"
 #include "worker/jobs/inventory_sync.h"
+#include "worker/jobs/keeper.h"
 #include "worker/temu/temu_budget.h"
 
 #define STOP_MS 2000
+#define KEEPER_STOP_MS 500
 
 static const struct job_type *const table[] = { &inventory_sync_job };
 
@@ -49,6 +52,18 @@ struct db_config jobs_db_config(const struct settings *settings)
 	};
 }
 
+static int start(struct jobs_env *env, const struct connpool_config *config, struct err *err)
+{
+	env->blocked = blocked_new(env->settings);
+	if (!env->blocked)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+	env->pool = connpool_new(config, err);
+	if (!env->pool)
+		return -1;
+	env->keeper = keeper_start(env->settings, env->pool, env->journal, err);
+	return env->keeper ? 0 : -1;
+}
+
 void *jobs_env_new(const struct settings *settings, struct journal *journal, struct err *err)
 {
 	struct connpool_config config = {
@@ -70,9 +85,8 @@ void *jobs_env_new(const struct settings *settings, struct journal *journal, str
 	}
 	env->settings = settings;
 	env->journal = journal;
-	env->pool = connpool_new(&config, err);
-	if (!env->pool) {
-		free(env);
+	if (start(env, &config, err) != 0) {
+		jobs_env_free(env);
 		return NULL;
 	}
 	return env;
@@ -82,13 +96,18 @@ void jobs_env_free(void *arg)
 {
 	struct jobs_env *env = arg;
 	struct err err = ERR_INIT;
+	bool alone;
 
 	if (!env)
 		return;
-	if (connpool_stop(env->pool, clock_mono_ms() + STOP_MS, &err) == 0)
-		connpool_free(env->pool);
-	else
+	alone = keeper_stop(env->keeper, clock_mono_ms() + KEEPER_STOP_MS);
+	if (!alone)
+		log_warning("the leases were not given back: their thread is still in a login");
+	else if (env->pool && connpool_stop(env->pool, clock_mono_ms() + STOP_MS, &err) != 0)
 		log_warning("connection pool: %s", err.text);
+	else
+		connpool_free(env->pool);
+	blocked_free(env->blocked);
 	free(env);
 }
 
@@ -132,7 +151,27 @@ void jobs_env_stats(void *arg, struct buf *out)
 	json_array_close(out);
 }
 
+void jobs_shop_add(void *arg, int64_t shop, struct buf *out)
+{
+	struct jobs_env *env = arg;
+
+	keeper_add(env->keeper, shop, out);
+	blocked_add(env->blocked, shop, out);
+}
+
+int jobs_lease_take(void *arg, int64_t shop, const char *from, const char *who, const char *reason, struct err *err)
+{
+	struct jobs_env *env = arg;
+
+	return keeper_take_over(env->keeper, shop, from, who, reason, err);
+}
+
 /* --- for the jobs --- */
+
+void jobs_shop_blocked(struct jobs_env *env, int64_t shop, const struct err *err)
+{
+	blocked_set(env->blocked, shop, err);
+}
 
 struct temu *jobs_temu_new(const struct settings *settings, const struct shop_settings *shop, struct err *err)
 {

@@ -3,6 +3,7 @@
 #ifndef WORKER_JOBS_KEEPER_H
 #define WORKER_JOBS_KEEPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "common/buf.h"
 #include "common/err.h"
@@ -16,13 +17,15 @@ struct keeper;
 /* Reads or makes the installation's identity (file "installation" in the state folder, 0600, made once) and starts the thread; connects
  * nothing itself, the thread keeps trying while SQL Server is down. KEEPER_IDENTITY (PERM) when the file cannot be used. All borrowed. */
 struct keeper *keeper_start(const struct settings *settings, struct connpool *pool, struct journal *journal, struct err *err) MUSTCHECK;
-/* Ends the thread and lets the leases expire, waiting until deadline_ms (clock_mono_ms) at most. NULL is fine. */
-void keeper_stop(struct keeper *keeper, int64_t deadline_ms);
+/* Ends the thread and lets the leases expire, waiting until deadline_ms (clock_mono_ms) at most. NULL is fine. false: the thread is still
+ * in a login and ends by itself; it uses pool and settings until then, which must not be freed any more. */
+bool keeper_stop(struct keeper *keeper, int64_t deadline_ms) MUSTCHECK;
 
 /* The grip for writing to this shop: held already, or taken now on db. Errors of lease_take; a lease that was lost is taken again
  * only if its rules allow that. Blocks for its statements. */
 int keeper_grip(struct keeper *keeper, struct db *db, int64_t shop, struct lease_grip *grip, struct err *err) MUSTCHECK;
-/* A write found it lost (err of lease_check or the fence): from now on not held. Any thread. */
+/* A write found it lost (err of lease_check or the fence; anything but LEASE_LOST is ignored): from now on not relied upon until it was
+ * looked at again, which the thread does at once. Any thread, does not wait. */
 void keeper_lost(struct keeper *keeper, int64_t shop, const struct err *err);
 
 /* Takes the shop's lease over from the installation `from` as soon as the thread gets to it; an alarm event says what came of it. Does not

@@ -12,6 +12,7 @@
 #include "worker/core/pool.h"
 #include "worker/core/queue.h"
 #include "worker/jobs/jobs.h"
+#include "worker/jobs/migrate.h"
 
 #define MALL 634418200000001
 
@@ -195,7 +196,8 @@ WORLD_UNUSED static void world_stop(struct world *w)
 {
 	static const char *const files[] = { "state/journal.db",      "state/journal.db-wal", "state/journal.db-shm",
 		                             "state/journal.db.lock", "state/freetds.conf",   "gateway.json",
-		                             "gateway.ports",         "gateway.log",          "temu.yaml" };
+		                             "gateway.ports",         "gateway.log",          "temu.yaml",
+		                             "state/installation" };
 	char path[200];
 
 	db_close(w->db);
