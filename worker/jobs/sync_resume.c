@@ -228,6 +228,7 @@ static bool take_outcome(const struct item_record *item, void *arg)
 		break;
 	case ITEM_SKIPPED:
 	case ITEM_UNMAPPED:
+	case ITEM_COMPARED:
 	case ITEM_OUTCOME_COUNT:
 		break;
 	}
