@@ -12,7 +12,7 @@
  *    they come back as "Nov 23 2026 12:34PM", without seconds. Decimals come back as exact text.
  *
  * Errors: code "SQL_<number>" and err.number for what the server said. TEMP: deadlock 1205, lock time-out 1222, lost connections,
- * throttling. HOLD: login or database refused, a human must act. CANCELLED: cancel, deadline. PERM: everything else (syntax,
+ * throttling. HOLD: login or database refused (db_unavailable), a human must act. CANCELLED: cancel, deadline. PERM: everything else (syntax,
  * permission, missing object, constraint, conversion). Our own codes:
  *   SQL_TIMEOUT (TEMP)         the statement took longer than statement_timeout_s, or the server fell silent
  *   SQL_CONNECTION (TEMP)      the connection was cut or the server cannot be reached
@@ -192,6 +192,11 @@ bool db_in_transaction(struct db *db);
 int db_ping(struct db *db, struct err *err) MUSTCHECK;
 /* @@SPID as the server knows it, for log lines. */
 int db_spid(const struct db *db);
+
+/* True when the server said that a database cannot be used for the moment: single-user or restricted, restoring, recovering, off line,
+ * suspect, in transition, its replica not readable, or not there. Such errors are HOLD: somebody is at work on it or must be, and no
+ * attempt is spent on waiting. */
+bool db_unavailable(const struct err *err);
 
 /* --- literals --- */
 

@@ -17,7 +17,18 @@
 
 /* --- classes --- */
 
-/* Everything that is not listed: PERM below severity 17, TEMP from there on. */
+/* A database that cannot be used for the moment, by sys.messages: HOLD. */
+static const int unavailable[] = {
+	615, 911, 913,           /* not found: gone, or off line */
+	921, 922, 941, 972,      /* not recovered yet, being recovered, not started, in use by something exclusive */
+	923, 924,                /* restricted, single-user: somebody works on it alone */
+	926, 927, 942, 945, 952, /* suspect, restoring, off line, files missing (recovery pending), in transition */
+	943, 946, 948,           /* of another version: being upgraded, or restored to the wrong server */
+	954, 955, 956,           /* mirror */
+	976, 978, 979, 982, 983, 988, /* availability group: not readable here, role being decided, no quorum */
+};
+
+/* Everything else that is not listed: PERM below severity 17, TEMP from there on. */
 static const struct {
 	int number;
 	enum err_class class;
@@ -26,10 +37,10 @@ static const struct {
 	{ 1203, ERR_TEMP }, { 1204, ERR_TEMP }, { 1205, ERR_TEMP }, { 1221, ERR_TEMP }, { 1222, ERR_TEMP }, { 3960, ERR_TEMP },
 	{ 601, ERR_TEMP }, { 701, ERR_TEMP }, { 802, ERR_TEMP }, { 8645, ERR_TEMP }, { 8651, ERR_TEMP }, { 8628, ERR_TEMP },
 	/* the connection or the server goes away, or a replica takes over */
-	{ 64, ERR_TEMP }, { 121, ERR_TEMP }, { 233, ERR_TEMP }, { 596, ERR_TEMP }, { 904, ERR_TEMP }, { 921, ERR_TEMP },
-	{ 952, ERR_TEMP }, { 976, ERR_TEMP }, { 983, ERR_TEMP }, { 4221, ERR_TEMP }, { 6005, ERR_TEMP }, { 6006, ERR_TEMP },
-	{ 10053, ERR_TEMP }, { 10054, ERR_TEMP }, { 10060, ERR_TEMP }, { 10061, ERR_TEMP }, { 17142, ERR_TEMP },
-	{ 17189, ERR_TEMP }, { 17809, ERR_TEMP }, { 17830, ERR_TEMP }, { 18401, ERR_TEMP },
+	{ 64, ERR_TEMP }, { 121, ERR_TEMP }, { 233, ERR_TEMP }, { 596, ERR_TEMP }, { 904, ERR_TEMP }, { 4221, ERR_TEMP },
+	{ 6005, ERR_TEMP }, { 6006, ERR_TEMP }, { 10053, ERR_TEMP }, { 10054, ERR_TEMP }, { 10060, ERR_TEMP },
+	{ 10061, ERR_TEMP }, { 17142, ERR_TEMP }, { 17189, ERR_TEMP }, { 17809, ERR_TEMP }, { 17830, ERR_TEMP },
+	{ 18401, ERR_TEMP },
 	/* throttling */
 	{ 10922, ERR_TEMP }, { 10928, ERR_TEMP }, { 10929, ERR_TEMP }, { 10936, ERR_TEMP }, { 40143, ERR_TEMP },
 	{ 40197, ERR_TEMP }, { 40501, ERR_TEMP }, { 40540, ERR_TEMP }, { 40549, ERR_TEMP }, { 40550, ERR_TEMP },
@@ -38,16 +49,24 @@ static const struct {
 	/* login refused */
 	{ 4060, ERR_HOLD }, { 4064, ERR_HOLD }, { 18451, ERR_HOLD }, { 18452, ERR_HOLD }, { 18456, ERR_HOLD },
 	{ 18461, ERR_HOLD }, { 18470, ERR_HOLD }, { 18486, ERR_HOLD }, { 18487, ERR_HOLD }, { 18488, ERR_HOLD },
-	/* database missing, forbidden, restoring, suspect, off line, single-user, read-only */
-	{ 911, ERR_HOLD }, { 916, ERR_HOLD }, { 922, ERR_HOLD }, { 923, ERR_HOLD }, { 924, ERR_HOLD }, { 926, ERR_HOLD },
-	{ 927, ERR_HOLD }, { 941, ERR_HOLD }, { 942, ERR_HOLD }, { 945, ERR_HOLD }, { 946, ERR_HOLD }, { 948, ERR_HOLD },
-	{ 3906, ERR_HOLD }, { 40914, ERR_HOLD }, { 40615, ERR_HOLD },
+	/* database forbidden, read-only */
+	{ 916, ERR_HOLD }, { 3906, ERR_HOLD }, { 40914, ERR_HOLD }, { 40615, ERR_HOLD },
 	/* no room: disk, log, the 10 GB of Express */
 	{ 1101, ERR_HOLD }, { 1105, ERR_HOLD }, { 1827, ERR_HOLD }, { 9002, ERR_HOLD }, { 40544, ERR_HOLD },
 };
 
+bool db_unavailable(const struct err *err)
+{
+	for (size_t i = 0; i < sizeof(unavailable) / sizeof(unavailable[0]); i++)
+		if (unavailable[i] == err->number)
+			return true;
+	return false;
+}
+
 static enum err_class classify(const struct db_message *message)
 {
+	if (db_unavailable(&(struct err){ .number = message->number }))
+		return ERR_HOLD;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (known[i].number == message->number)
 			return known[i].class;

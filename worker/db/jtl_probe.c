@@ -8,24 +8,17 @@
 #include <string.h>
 #include "common/log.h"
 #include "worker/db/dbjson.h"
+#include "worker/db/jtl_objects.h"
 
-/* Result sets of the probe's batch. */
-enum probe_set { SET_WAREHOUSES, SET_VERSION, SET_DATABASE, SET_OBJECTS };
+/* Result sets of the probe's batch; those of the objects follow and are empty. */
+enum probe_set { SET_WAREHOUSES, SET_DATABASE };
 
+static const char sql_version[] = "SELECT TOP (1) cVersion FROM %s.dbo.tversion";
 static const char sql_probe[] =
     "SELECT w.kWarenLager, w.nAktiv, w.nFulfillment, w.kQuellLager, w.kZielLager FROM %s.dbo.tWarenLager w\n"
     "JOIN OPENJSON(@j) WITH (w int '$.w') k ON k.w = w.kWarenLager\n"
-    "SELECT TOP (1) cVersion FROM %s.dbo.tversion\n"
-    "SELECT is_read_committed_snapshot_on, collation_name FROM sys.databases WHERE name = @database\n"
-    "SELECT kArtikel, cArtNr, nPuffer, cAktiv, nDelete, cLagerAktiv, cLagerKleinerNull, nIstVater, kStueckliste\n"
-    "FROM %s.dbo.tArtikel WHERE 1 = 0\n";
-static const char sql_physical[] = "SELECT kArtikel, kWarenlager, fBestand FROM %s.dbo.vLagerbestandProLager WHERE 1 = 0\n";
-static const char sql_locked[] =
-    "SELECT kArtikel, kWarenlager, fAvaibleQuantity FROM %s.dbo.vLagerbestandAvaibleProLager WHERE 1 = 0\n";
-static const char sql_bundles[] = "SELECT kArtikel, fVerfuegbar FROM %s.dbo.tlagerbestand WHERE 1 = 0\n"
-				  "SELECT kStueckliste, kArtikel, fAnzahl FROM %s.dbo.tStueckliste WHERE 1 = 0\n"
-				  "SELECT kArtikel, kWarenlager FROM %s.dbo.tlagerbestandProLagerLagerartikel WHERE 1 = 0\n";
-/* Not by OBJECT_ID: some engines look up objects in the current database only. */
+    "SELECT is_read_committed_snapshot_on, collation_name FROM sys.databases WHERE name = @database\n";
+/* Where INFORMATION_SCHEMA does not tell. Not by OBJECT_ID: some engines look up objects in the current database only. */
 static const char sql_collation[] =
     "SELECT c.collation_name FROM %s.sys.columns c JOIN %s.sys.objects o ON o.object_id = c.object_id\n"
     "WHERE o.name = N'tArtikel' AND c.name = N'cArtNr'";
@@ -68,10 +61,6 @@ static int take_probe(void *arg, const struct db_row *row, struct err *err)
 	switch (db_row_set(row)) {
 	case SET_WAREHOUSES:
 		return take_warehouse(p, row, err);
-	case SET_VERSION:
-		if (db_row_null(row, 0))
-			return 0;
-		return db_row_copy(row, 0, p->probe->version, sizeof(p->probe->version), err);
 	case SET_DATABASE:
 		if (!db_row_null(row, 0) && db_row_int64(row, 0, &snapshot, err) != 0)
 			return -1;
@@ -82,6 +71,11 @@ static int take_probe(void *arg, const struct db_row *row, struct err *err)
 	default:
 		return 0;
 	}
+}
+
+static int take_version(void *arg, const struct db_row *row, struct err *err)
+{
+	return db_row_null(row, 0) ? 0 : db_row_copy(row, 0, arg, JTL_VERSION_MAX, err);
 }
 
 static int take_collation(void *arg, const struct db_row *row, struct err *err)
@@ -112,17 +106,18 @@ static void add_sql(struct buf *out, const char *text, const char *quoted)
 	buf_add_text(out, text);
 }
 
-/* Missing column or object, no permission, no such database, no user in it: a human's to mend. The rest stays what it is. */
-static int hold(struct err *err, const char *database)
+int jtl_error(struct err *err, const char *database)
 {
-	static const int64_t numbers[] = { 207, 208, 229, 230, 911, 916 };
-	bool ours = false;
+	/* missing column or object, no permission, a view whose columns went away, no user in the database */
+	static const int numbers[] = { 207, 208, 229, 230, 916, 4413, 4502 };
+	const char *code = db_unavailable(err) ? "JTL_UNAVAILABLE" : NULL;
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		ours = ours || err->number == numbers[i];
-	if (ours) {
+		if (err->number == numbers[i])
+			code = "JTL_OBJECT";
+	if (code) {
 		err->class = ERR_HOLD;
-		snprintf(err->code, sizeof(err->code), "JTL_OBJECT");
+		snprintf(err->code, sizeof(err->code), "%s", code);
 	}
 	return err_context(err, "JTL's database %s", database);
 }
@@ -154,16 +149,12 @@ static int probe_objects(struct db *db, const char *database, const char *quoted
 		dbjson_int64(&rows, "w", p->warehouses[i]);
 	}
 	add_sql(&sql, sql_probe, quoted);
-	add_sql(&sql, sql_bundles, quoted);
-	if (source == JTL_PHYSICAL)
-		add_sql(&sql, sql_physical, quoted);
-	if (source == JTL_BOTH)
-		add_sql(&sql, sql_locked, quoted);
+	jtl_objects_probe(&sql, quoted, source);
 	params[1] = db_param_text("@database", database);
 	probe.sql = buf_text(&sql);
 	rc = buf_check(&sql, "JTL probe", err) == 0 && dbjson_end(&rows, "@j", &params[0], err) == 0 ? 0 : -1;
 	if (rc == 0 && db_query(db, &probe, NULL, err) != 0)
-		rc = hold(err, database);
+		rc = jtl_error(err, database);
 	dbjson_release(&rows);
 	buf_release(&sql);
 	return rc;
@@ -216,30 +207,47 @@ static int choose_collation(struct db *db, const char *quoted, const char *colum
 	               inner.text);
 }
 
-static int probe_collation(struct db *db, const char *quoted, struct jtl_probe *probe, struct err *err)
+static int read_text(struct db *db, const char *label, const char *text, const char *quoted, db_row_fn *row, char *out, struct err *err)
 {
-	char column[JTL_COLLATION_MAX] = "";
-	struct db_statement read = { .label = "JTL collation", .row = take_collation, .arg = column };
-	struct err inner = ERR_INIT;
+	struct db_statement read = { .label = label, .row = row, .arg = out };
 	struct buf sql;
-	int rc = 0;
+	int rc;
 
 	buf_init(&sql, 1 << 12);
-	add_sql(&sql, sql_collation, quoted);
+	add_sql(&sql, text, quoted);
 	read.sql = buf_text(&sql);
-	if (db_query(db, &read, NULL, &inner) != 0 && inner.class != ERR_PERM) {
-		*err = inner;
-		rc = -1;
-	}
+	rc = db_query(db, &read, NULL, err);
 	buf_release(&sql);
-	return rc == 0 ? choose_collation(db, quoted, column, probe, err) : -1;
+	return rc;
+}
+
+static int probe_version(struct db *db, const char *database, const char *quoted, struct jtl_probe *probe, struct err *err)
+{
+	if (read_text(db, "JTL version", sql_version, quoted, take_version, probe->version, err) != 0)
+		return jtl_error(err, database);
+	return 0;
+}
+
+/* column: as INFORMATION_SCHEMA told it. */
+static int probe_collation(struct db *db, const char *quoted, char *column, struct jtl_probe *probe, struct err *err)
+{
+	struct err inner = ERR_INIT;
+
+	if (!column[0] && read_text(db, "JTL collation", sql_collation, quoted, take_collation, column, &inner) != 0 &&
+	    inner.class != ERR_PERM) {
+		*err = inner;
+		return -1;
+	}
+	return choose_collation(db, quoted, column, probe, err);
 }
 
 int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,
                     struct jtl_probe *probe, struct err *err)
 {
 	struct probing p = { .warehouses = warehouses, .count = count, .probe = probe };
+	char column[JTL_COLLATION_MAX] = "";
 	struct buf quoted;
+	const char *name;
 	int rc = -1;
 
 	*probe = (struct jtl_probe){ .version = "" };
@@ -250,9 +258,21 @@ int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source,
 		        sizeof(p.found));
 		goto out;
 	}
-	if (db_quote_name(&quoted, database, err) != 0 || probe_objects(db, database, buf_text(&quoted), source, &p, err) != 0 ||
-	    judge_warehouses(&p, err) != 0 || probe_collation(db, buf_text(&quoted), probe, err) != 0)
+	if (db_quote_name(&quoted, database, err) != 0)
 		goto out;
+	name = buf_text(&quoted);
+	if (probe_version(db, database, name, probe, err) != 0)
+		goto out;
+	if (jtl_objects_read(db, name, probe, column, err) != 0) {
+		jtl_error(err, database);
+		goto out;
+	}
+	if (probe_objects(db, database, name, source, &p, err) != 0 || judge_warehouses(&p, err) != 0)
+		goto out;
+	if (probe_collation(db, name, column, probe, err) != 0) {
+		jtl_error(err, database);
+		goto out;
+	}
 	rc = 0;
 out:
 	buf_release(&p.wrong);

@@ -221,7 +221,11 @@ int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct 
 	if (build_lookup(&sql, lookup, err) != 0 || dbjson_end(&rows, "@j", &param, err) != 0)
 		goto out;
 	read.sql = buf_text(&sql);
-	if (db_query(db, &read, NULL, err) != 0 || judge_rows(&r, err) != 0)
+	if (db_query(db, &read, NULL, err) != 0) {
+		jtl_error(err, lookup->database);
+		goto out;
+	}
+	if (judge_rows(&r, err) != 0)
 		goto out;
 	rc = 0;
 out:
@@ -293,8 +297,12 @@ int jtl_components_read(struct db *db, const struct jtl_lookup *lookup, const in
 	name = buf_text(&jtl);
 	buf_addf(&sql, sql_components, name, buf_text(&warehouses), name, name, name);
 	read.sql = buf_text(&sql);
-	if (buf_check(&sql, "bundle statement", err) != 0 || db_query(db, &read, NULL, err) != 0)
+	if (buf_check(&sql, "bundle statement", err) != 0)
 		goto out;
+	if (db_query(db, &read, NULL, err) != 0) {
+		jtl_error(err, lookup->database);
+		goto out;
+	}
 	rc = 0;
 out:
 	dbjson_release(&rows);

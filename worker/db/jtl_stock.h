@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "common/buf.h"
 #include "common/err.h"
 #include "worker/db/db.h"
 #include "worker/db/quantity.h"
@@ -21,18 +22,37 @@ enum jtl_source {
 	JTL_BOTH,      /* fAvaibleQuantity of vLagerbestandAvaibleProLager and fVerfuegbar: formula capped */
 };
 
+#define JTL_OBJECTS_MAX 4001
+
 struct jtl_probe {
 	char collation[JTL_COLLATION_MAX]; /* for keys compared with tArtikel.cArtNr, tried on the server; "" = none needed */
 	char version[JTL_VERSION_MAX];     /* tversion.cVersion, "" when the table is empty */
-	bool snapshot;                     /* READ_COMMITTED_SNAPSHOT */
+	/* The columns that any source reads, as they are now: "dbo.tArtikel.cArtNr nvarchar(100)\n...", sorted, in our spelling; one
+	 * that is not there (or may not be seen) has no line. The same whatever the source, so that another formula is no change of
+	 * JTL. "" = the engine does not tell. */
+	char objects[JTL_OBJECTS_MAX];
+	bool snapshot; /* READ_COMMITTED_SNAPSHOT */
 };
 
 /* Looks at every object the source reads (their columns and the permission, by selecting no row of them) and at the warehouses.
- * Three statements. JTL_OBJECT (HOLD): one is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a
+ * Four statements: version; objects; everything else; one comparison of a key. version and objects are filled as soon as they are read, also
+ * when the rest fails: what JTL is now helps to say why.
+ * JTL_OBJECT (HOLD): an object is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a
  * warehouse does not exist, is inactive, FBA or fulfilment (nFulfillment other than 0), or a transit one; all such are named.
- * Others as db_query. */
+ * JTL_UNAVAILABLE (HOLD): see jtl_error. Others as db_query. */
 int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source, const int64_t *warehouses, size_t count,
                     struct jtl_probe *probe, struct err *err) MUSTCHECK;
+
+/* What differs between two texts of jtl_probe.objects, for people: "dbo.tlagerbestand.fVerfuegbar: decimal(25,13) -> float;
+ * dbo.tArtikel.nPuffer is gone; dbo.tArtikel.cNeu int is new". Returns how many columns differ; 0, and nothing added, also when one
+ * of them is "" (not known). */
+int jtl_probe_diff(const char *before, const char *after, struct buf *out);
+
+/* Gives an error of a statement on JTL's database its name, and the database's: the probe, the look-up and the components call it.
+ * JTL_UNAVAILABLE (HOLD): the database is single-user, restoring, recovering, off line, suspect or gone for the moment (db_unavailable).
+ * JTL_OBJECT (HOLD): an object or column is missing or denied, or the login has no user there. Everything else keeps class and
+ * code. Returns -1. */
+int jtl_error(struct err *err, const char *database);
 
 /* One key of the look-up. */
 struct jtl_key {
@@ -72,7 +92,7 @@ struct jtl_lookup {
 
 /* Resolves and reads stock of all keys in one statement, joined from the list of keys, under READ COMMITTED. out[i] belongs to
  * keys[i]. JTL_ROWS (TEMP): not exactly one row per key came back, or an article changed under the statement; then nothing of out
- * may be used. */
+ * may be used. Errors of the server by jtl_error: JTL's update in the middle of a run holds it. */
 int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct jtl_key *keys, size_t count,
                    struct jtl_article *out, struct err *err) MUSTCHECK;
 
