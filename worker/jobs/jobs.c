@@ -10,12 +10,13 @@
 #include "worker/jobs/env.h"
 #include "worker/jobs/inventory_sync.h"
 #include "worker/jobs/keeper.h"
+#include "worker/jobs/plan_compare.h"
 #include "worker/temu/temu_budget.h"
 
 #define STOP_MS 2000
 #define KEEPER_STOP_MS 500
 
-static const struct job_type *const table[] = { &inventory_sync_job };
+static const struct job_type *const table[] = { &inventory_sync_job, &plan_compare_job };
 
 const struct job_type *const *jobs_table(size_t *count)
 {
