@@ -15,6 +15,9 @@
 #include "worker/jobs/migrate.h"
 
 #define MALL 634418200000001
+#define APP_KEY "simkey00000000000000000000000001"
+#define APP_SECRET "simsecret0123456789abcdef0123456789ab"
+#define ACCESS_TOKEN "simtoken-a1"
 
 struct world {
 	struct sql_world sql;
@@ -124,6 +127,18 @@ static bool world_start_gateway(struct world *w)
 	return world_ports(w->gateway, ports, &w->gateway_port, &w->gateway_control);
 }
 
+/* The shops' credentials are no setting of the daemons, which would refuse the variable. */
+static bool world_seed(const struct world *w, int articles, const char *own_collation, const char *data)
+{
+	bool seeded;
+
+	setenv("TEMU_SEED_SHOPS",
+	       "[{\"app_key\":\"" APP_KEY "\",\"app_secret\":\"" APP_SECRET "\",\"access_token\":\"" ACCESS_TOKEN "\"}]", 1);
+	seeded = sql_world_seed(&w->sql, articles, own_collation, data);
+	unsetenv("TEMU_SEED_SHOPS");
+	return seeded;
+}
+
 static bool world_configure(struct world *w, const char *extra, const char *shop_extra)
 {
 	char path[100], url[200];
@@ -137,11 +152,12 @@ static bool world_configure(struct world *w, const char *extra, const char *shop
 	fprintf(
 	    file,
 	    "paths:\n  run: %s\n  state: %s\ndatabase:\n  server: \"%s\"\n  user: %s\n  password: \"%s\"\n  name: %s\n  jtl: %s\n"
-	    "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n  hold_ms: 60000\n%s"
+	    "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n  hold_ms: 60000\n"
+	    "lease:\n  ttl_s: 3600\n%s"
 	    "shops:\n  - id: 1\n    name: Test\n    url: \"%s\"\n    app_key: %s\n    app_secret: %s\n    access_token: %s\n"
 	    "    warehouses: [2]\n%s",
 	    w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra, url,
-	    "simkey00000000000000000000000001", "simsecret0123456789abcdef0123456789ab", "simtoken-a1", shop_extra);
+	    APP_KEY, APP_SECRET, ACCESS_TOKEN, shop_extra);
 	if (strstr(shop_extra, "url: "))
 		fprintf(file, "\"%s\"\n", url);
 	fclose(file);
@@ -182,7 +198,7 @@ WORLD_UNUSED static int world_start(struct world *w, int articles, const char *o
 		return 0;
 	snprintf(data, sizeof(data), "%s/gateway.json", w->sql.folder);
 	snprintf(w->state, sizeof(w->state), "%s/state", w->sql.folder);
-	if (mkdir(w->state, 0700) != 0 || !sql_world_seed(&w->sql, articles, own_collation, data) || !world_start_gateway(w) ||
+	if (mkdir(w->state, 0700) != 0 || !world_seed(w, articles, own_collation, data) || !world_start_gateway(w) ||
 	    !world_configure(w, extra, shop_extra) || schema_migrate(&w->settings, false, &w->err) != 0 ||
 	    !world_start_engine(w)) {
 		fprintf(stderr, "world: %s %s\n", w->err.code, w->err.text);
