@@ -25,7 +25,7 @@
 #define OWN_CONNECTIONS 1  /* of the database, beside those of the runs: the leases' */
 #define DEAF_MAX_MS 15000 /* longer than it takes to notice and to listen anew */
 
-enum mode { MODE_RUN, MODE_MIGRATE, MODE_PLAN, MODE_CHECK, MODE_HELP_CONFIG, MODE_VERSION, MODE_HELP };
+enum mode { MODE_RUN, MODE_MIGRATE, MODE_PLAN, MODE_REPORT, MODE_CHECK, MODE_HELP_CONFIG, MODE_VERSION, MODE_HELP };
 
 struct options {
 	enum mode mode;
@@ -49,6 +49,7 @@ static const char help[] =
     "  --config FILE      settings (or the variable TEMU_CONFIG); every key is also a TEMU_ variable\n"
     "  --migrate          bring the own database to this release's schema, and end\n"
     "  --migrate --plan   show what that would do\n"
+    "  --adoption-report  show what is amiss in the tables the old system left, with the statements that mend it\n"
     "  --check-config     read the settings, and end: 0 when they are right\n"
     "  --help-config      print every setting with its default as a commented file\n"
     "  --version, --help\n";
@@ -62,8 +63,8 @@ parse_options(int argc, char **argv, struct options *options, struct err *err)
 		const char *name;
 		enum mode mode;
 	} modes[] = {
-		{ "--migrate", MODE_MIGRATE }, { "--check-config", MODE_CHECK }, { "--help-config", MODE_HELP_CONFIG },
-		{ "--version", MODE_VERSION }, { "--help", MODE_HELP },
+		{ "--migrate", MODE_MIGRATE },         { "--adoption-report", MODE_REPORT }, { "--check-config", MODE_CHECK },
+		{ "--help-config", MODE_HELP_CONFIG }, { "--version", MODE_VERSION },        { "--help", MODE_HELP },
 	};
 	const size_t mode_count = sizeof(modes) / sizeof(modes[0]);
 	bool plan = false;
@@ -253,13 +254,19 @@ run(struct workers *workers)
 	return 0;
 }
 
+/* What is done to the own database beside the daemon. */
 static int
-migrate(const struct settings *settings, bool plan_only)
+visit_database(const struct settings *settings, enum mode mode)
 {
 	struct err err = ERR_INIT;
-	if (daemon_folder(settings->state_folder, &err) == 0 && schema_migrate(settings, plan_only, &err) == 0)
+	const char *failed = mode == MODE_MIGRATE ? "the schema is not up to date" :
+	                     mode == MODE_PLAN    ? "the schema cannot be looked at" : "there is no adoption report";
+	int rc = daemon_folder(settings->state_folder, &err);
+	if (rc == 0)
+		rc = mode == MODE_REPORT ? migrate_report(settings, &err) : schema_migrate(settings, mode == MODE_PLAN, &err);
+	if (rc == 0)
 		return 0;
-	log_error("the schema %s: %s (%s)", plan_only ? "cannot be looked at" : "is not up to date", err.text, err.code);
+	log_error("%s: %s (%s)", failed, err.text, err.code);
 	return 1;
 }
 
@@ -294,6 +301,6 @@ main(int argc, char **argv)
 	else if (options.mode == MODE_RUN)
 		code = run(&workers);
 	else
-		code = migrate(&workers.settings, options.mode == MODE_PLAN);
+		code = visit_database(&workers.settings, options.mode);
 	daemon_exit(code);
 }

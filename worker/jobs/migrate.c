@@ -1,9 +1,11 @@
-/* The own database brought to this release's schema, outside the daemon's life. The files are in ecosystem/schema/, applying them is
- * worker/db/schema.h's. */
+/* The own database brought to this release's schema, and the report about what the old system left in it, outside the daemon's life. The
+ * files are in ecosystem/schema/, applying them is worker/db/schema.h's, the report worker/db/adoption.h's. */
 #include "worker/jobs/migrate.h"
 
 #include <stdio.h>
 #include "common/buf.h"
+#include "common/log.h"
+#include "worker/db/adoption.h"
 #include "worker/db/schema.h"
 #include "worker/jobs/env.h"
 
@@ -27,11 +29,40 @@ static int open_own(const struct settings *settings, struct db **db, struct err 
 	return -1;
 }
 
+static int print_report(struct db *db, const struct settings *settings, struct err *err)
+{
+	struct buf report;
+	int rc;
+
+	buf_init(&report, PLAN_MAX);
+	rc = adoption_report(db, settings->jtl_database, &report, NULL, err);
+	if (rc == 0)
+		printf("%s", buf_text(&report));
+	fflush(stdout);
+	buf_release(&report);
+	return rc;
+}
+
+int migrate_report(const struct settings *settings, struct err *err)
+{
+	struct schema_list list = schema_own();
+	struct db *db = NULL;
+	int rc = open_own(settings, &db, err);
+
+	if (rc == 0)
+		rc = schema_check(db, &list, err);
+	if (rc == 0)
+		rc = print_report(db, settings, err);
+	db_close(db);
+	return rc;
+}
+
 int schema_migrate(const struct settings *settings, bool plan_only, struct err *err)
 {
 	struct schema_list list = schema_own();
 	struct db *db = NULL;
 	struct buf plan;
+	struct err inner = ERR_INIT;
 	size_t pending = 0;
 	int rc = -1;
 
@@ -44,6 +75,8 @@ int schema_migrate(const struct settings *settings, bool plan_only, struct err *
 	if (!plan_only && schema_apply(db, &list, err) != 0)
 		goto out;
 	rc = 0;
+	if (!plan_only && print_report(db, settings, &inner) != 0)
+		log_warning("the old system's tables could not be looked at: %s (%s)", inner.text, inner.code);
 out:
 	db_close(db);
 	buf_release(&plan);
