@@ -212,6 +212,10 @@ class Stack(Installation):
             raise StackError("sandbox-sql control: %s: %s" % (line, answer))
         return answer
 
+    @staticmethod
+    def mall_id(shop=0):
+        return seeding.mall_id(shop)
+
     def temu_stock(self, shop=0):
         """The truth at the gateway of the number-th shop, from 0: {sku_id: row}."""
         if self.external_gateway:

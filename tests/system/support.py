@@ -5,10 +5,12 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import shutil
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 import pymssql
@@ -22,6 +24,14 @@ from stack import Stack, StackError  # noqa: E402
 
 BUILD = os.environ.get("TEMU_TEST_BUILD", "release")
 QUICK = {"workers.backoff_ms": 20, "workers.backoff_max_ms": 100, "workers.hold_ms": 200, "database.login_timeout_s": 5}
+
+
+def await_condition(condition, timeout=20, what="the condition"):
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("%s did not come true in %d s" % (what, timeout))
+        select.select([], [], [], 0.01)
 
 
 class LiveClient:
