@@ -64,7 +64,7 @@ int old_pushes_read(struct db *db, int64_t shop, int64_t since_ms, int64_t after
 }
 
 static const char sql_listings[] =
-    "SELECT j.k, ISNULL(l.goods_id, p.goods_id), ISNULL(l.sku, p.sku), l.known\n"
+    "SELECT j.k, ISNULL(l.goods_id, p.goods_id), ISNULL(l.sku, p.sku COLLATE DATABASE_DEFAULT), l.known\n"
     "FROM OPENJSON(@j) WITH (k bigint '$.k') j\n"
     "LEFT JOIN dbo.temu_ledger l ON l.shop = @shop AND l.sku_id = j.k\n"
     "LEFT JOIN dbo.temu_products p ON p.id =\n"
