@@ -1,13 +1,11 @@
 """One installation of the two daemons: a folder, a configuration, the processes. Several of them may stand before the same servers,
 each with wires of its own that can break."""
 
-import contextlib
 import http.client
 import json
 import os
 import select
 import shutil
-import signal
 import subprocess
 import time
 
@@ -204,6 +202,16 @@ class Installation:
     def shop_state(self, shop=1):
         """The shop's entry of /api/shops."""
         return next(entry for entry in self.request("GET", "/api/shops")[2]["shops"] if entry["id"] == shop)
+
+    def alarms(self, code=""):
+        """Texts of the alarms whose code begins so, oldest first."""
+        found, start = [], 1
+        while True:
+            page = self.request("GET", "/api/logs?from=%d" % start)[2]
+            found += [event["text"] for event in page["events"] if event["event"] == "alarm" and event["text"].startswith(code)]
+            if not page["more"]:
+                return found
+            start = page["events"][-1]["seq"] + 1
 
     def run(self, run_id):
         return self.request("GET", "/api/runs/" + run_id)[2]

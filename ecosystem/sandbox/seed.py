@@ -48,7 +48,8 @@ class Catalogue:
 
 
 class FurtherCatalogue(Catalogue):
-    """A shop beside the first: about two thirds of its plain articles and some special ones, under the same SKU texts, and two of its own."""
+    """A shop beside the first: about two thirds of its plain articles and some special ones, under the same SKU texts, and two SKUs that
+    only it has."""
 
     def __init__(self, number, seed, articles):
         super().__init__(number, random.Random("%d %d" % (seed, number)))

@@ -3,7 +3,7 @@ statements (jtl_database.md 6). What it does wrong it does wrong here too: sold-
 
 import json
 
-import oracle
+from support import oracle  # noqa: I001  (puts the sandbox on the path)
 import temu_client
 
 WAREHOUSE = 2
@@ -27,7 +27,8 @@ GO
 CREATE INDEX idx_temu_inventory_needs_sync ON dbo.temu_inventory (needs_sync)
 GO
 CREATE TABLE dbo.temu_orders (
-	id int IDENTITY(1,1) NOT NULL PRIMARY KEY, bestell_id nvarchar(50) NOT NULL UNIQUE, bestellstatus nvarchar(50) NULL, kaufdatum datetime NULL,
+	id int IDENTITY(1,1) NOT NULL PRIMARY KEY, bestell_id nvarchar(50) NOT NULL UNIQUE, bestellstatus nvarchar(50) NULL,
+	kaufdatum datetime NULL,
 	name_empfaenger nvarchar(200) NULL, vorname_empfaenger nvarchar(100) NULL, nachname_empfaenger nvarchar(100) NULL,
 	telefon_empfaenger nvarchar(50) NULL, email nvarchar(255) NULL, strasse nvarchar(200) NULL, adresszusatz nvarchar(200) NULL,
 	plz nvarchar(20) NULL, ort nvarchar(100) NULL, bundesland nvarchar(100) NULL, land nvarchar(50) NULL, land_iso nvarchar(2) NULL,
@@ -76,7 +77,8 @@ def fill(cursor, model, dice):
             rows.append({"sku": sku["sku_sn"], "g": goods["goods_id"], "s": sku["sku_id"], "a": article and article["k"]})
     cursor.execute("""INSERT INTO dbo.temu_products (sku, goods_id, sku_id, goods_name, jtl_article_id)
         SELECT sku, g, s, N'Artikel', a FROM OPENJSON(%s) WITH (sku nvarchar(100), g bigint, s bigint, a int)""", (json.dumps(rows),))
-    cursor.execute("INSERT INTO dbo.temu_products (sku, goods_id, sku_id, goods_name, jtl_article_id) VALUES (N'GONE-LONG-AGO', 1, 2, N'X', 1)")
+    cursor.execute("INSERT INTO dbo.temu_products (sku, goods_id, sku_id, goods_name, jtl_article_id) "
+                   "VALUES (N'GONE-LONG-AGO', 1, 2, N'X', 1)")
     cursor.execute("""INSERT INTO dbo.temu_inventory (product_id, jtl_article_id, jtl_stock, temu_stock, needs_sync, last_synced_to_temu)
         SELECT id, jtl_article_id, 5, 5, 0, DATEADD(day, -1, GETDATE()) FROM dbo.temu_products""")
     cursor.execute("SELECT id FROM dbo.temu_products WHERE sku LIKE N'ART-%' ORDER BY id")
@@ -118,13 +120,13 @@ def inventory_job(cursor, jtl, url, app, number):
         WHERE l.kArtikel = p.jtl_article_id AND l.kWarenlager = %d) FROM dbo.temu_products p WHERE p.is_active = 1""" % (jtl, WAREHOUSE))
     for product, _, _, article, stock in cursor.fetchall():
         stock = int(stock or 0)
-        cursor.execute("UPDATE dbo.temu_inventory SET jtl_article_id = %s, jtl_stock = %d, needs_sync = CASE WHEN %d > 0 THEN 1 ELSE 0 END, "
-                       "updated_at = GETDATE() WHERE product_id = %d", (article, stock, stock, product))
+        cursor.execute("UPDATE dbo.temu_inventory SET jtl_article_id = %s, jtl_stock = %d, updated_at = GETDATE(), "
+                       "needs_sync = CASE WHEN %d > 0 THEN 1 ELSE 0 END WHERE product_id = %d", (article, stock, stock, product))
         if cursor.rowcount == 0:
             cursor.execute("INSERT INTO dbo.temu_inventory (product_id, jtl_article_id, jtl_stock, temu_stock, needs_sync) "
                            "VALUES (%d, %s, %d, %d, 0)", (product, article, stock, stock))
-    cursor.execute("SELECT p.id, p.goods_id, p.sku_id, i.jtl_stock FROM dbo.temu_inventory i JOIN dbo.temu_products p ON p.id = i.product_id "
-                   "WHERE i.needs_sync = 1 AND p.sku_id IS NOT NULL")
+    cursor.execute("SELECT p.id, p.goods_id, p.sku_id, i.jtl_stock FROM dbo.temu_inventory i "
+                   "JOIN dbo.temu_products p ON p.id = i.product_id WHERE i.needs_sync = 1 AND p.sku_id IS NOT NULL")
     pushed, goods = {}, {}
     for product, goods_id, sku_id, stock in cursor.fetchall():
         goods.setdefault(goods_id, {})[sku_id] = (product, min(stock, 1000000))
