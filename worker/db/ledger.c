@@ -6,10 +6,10 @@
 #include "worker/db/rows.h"
 
 static const char sql_read[] =
-    "SELECT COUNT(*) FROM dbo.temu_shop WHERE shop = @shop AND catalogue_at IS NOT NULL\n"
+    "SELECT CASE WHEN catalogue_at IS NULL THEN 0 ELSE 1 END, rules, jtl_version, jtl_objects FROM dbo.temu_shop WHERE shop = @shop\n"
     "SELECT l.sku_id, l.goods_id, l.sku, l.active, l.known, l.wanted, l.sent, CONVERT(varchar(33), l.sent_at, 126),\n"
     "  p.id, p.goods_id, p.sku, p.goods_name, p.is_active, p.jtl_article_id, i.id, i.jtl_stock, i.temu_stock, i.needs_sync,\n"
-    "  l.sent_from, CONVERT(varchar(33), l.doubt_at, 126)\n"
+    "  l.sent_from, CONVERT(varchar(33), l.doubt_at, 126), l.article, l.buffer\n"
     "FROM dbo.temu_ledger l\n"
     "LEFT JOIN dbo.temu_products p ON p.id = l.product_id\n"
     "LEFT JOIN (SELECT product_id, MIN(id) AS id FROM dbo.temu_inventory GROUP BY product_id) f ON f.product_id = p.id\n"
@@ -49,28 +49,43 @@ static const char *text_or_empty(const struct db_row *row, int column)
 	return text ? text : "";
 }
 
+static int copy_text(const struct db_row *row, int column, char *out, size_t size, struct err *err)
+{
+	return db_row_null(row, column) ? 0 : db_row_copy(row, column, out, size, err);
+}
+
+static int take_shop(const struct db_row *row, struct ledger_shop *state, struct err *err)
+{
+	int64_t complete;
+
+	if (db_row_int64(row, 0, &complete, err) != 0 || copy_text(row, 1, state->rules, sizeof(state->rules), err) != 0 ||
+	    copy_text(row, 2, state->jtl_version, sizeof(state->jtl_version), err) != 0 ||
+	    copy_text(row, 3, state->jtl_objects, sizeof(state->jtl_objects), err) != 0)
+		return -1;
+	state->complete = complete != 0;
+	state->accepted = !db_row_null(row, 1);
+	return 0;
+}
+
 static int take_row(void *arg, const struct db_row *row, struct err *err)
 {
 	struct reading *r = arg;
 	struct ledger_row l = { .sku = text_or_empty(row, 2),
 		                .product_sku = text_or_empty(row, 10),
 		                .goods_name = text_or_empty(row, 11) };
-	int64_t count, active, product_active, needs_sync;
+	int64_t active, product_active, needs_sync;
 
-	if (db_row_set(row) == 0) {
-		if (db_row_int64(row, 0, &count, err) != 0)
-			return -1;
-		r->state->complete = count > 0;
-		return 0;
-	}
+	if (db_row_set(row) == 0)
+		return take_shop(row, r->state, err);
 	if (db_row_int64(row, 0, &l.sku_id, err) != 0 || db_row_int64(row, 1, &l.goods_id, err) != 0 ||
 	    db_row_int64(row, 3, &active, err) != 0 || take_maybe(row, 4, &l.known, err) != 0 ||
 	    take_maybe(row, 5, &l.wanted, err) != 0 || take_maybe(row, 6, &l.sent, err) != 0 ||
 	    take_maybe(row, 8, &l.product, err) != 0 || take_or_zero(row, 9, &l.product_goods, err) != 0 ||
-	    take_or_zero(row, 12, &product_active, err) != 0 || take_maybe(row, 13, &l.article, err) != 0 ||
+	    take_or_zero(row, 12, &product_active, err) != 0 || take_maybe(row, 13, &l.product_article, err) != 0 ||
 	    take_maybe(row, 14, &l.inventory, err) != 0 || take_or_zero(row, 15, &l.jtl_stock, err) != 0 ||
 	    take_or_zero(row, 16, &l.temu_stock, err) != 0 || take_or_zero(row, 17, &needs_sync, err) != 0 ||
-	    take_maybe(row, 18, &l.sent_from, err) != 0 ||
+	    take_maybe(row, 18, &l.sent_from, err) != 0 || take_maybe(row, 20, &l.article, err) != 0 ||
+	    take_maybe(row, 21, &l.buffer, err) != 0 ||
 	    rows_time_read(db_row_text(row, 7, NULL), &l.sent_ms, err) != 0 ||
 	    rows_time_read(db_row_text(row, 19, NULL), &l.doubt_ms, err) != 0)
 		return -1;
@@ -166,11 +181,97 @@ int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms
 	return db_query(db, &set, NULL, err);
 }
 
+static const char sql_rules[] =
+    "UPDATE s SET rules = j.r FROM dbo.temu_shop s CROSS JOIN OPENJSON(@j) WITH (r nvarchar(2000) '$.r') j WHERE s.shop = @shop\n"
+    "INSERT INTO dbo.temu_shop (shop, rules) SELECT @shop, j.r FROM OPENJSON(@j) WITH (r nvarchar(2000) '$.r') j\n"
+    "WHERE NOT EXISTS (SELECT 1 FROM dbo.temu_shop s WHERE s.shop = @shop)";
+static const char sql_jtl[] =
+    "UPDATE s SET jtl_version = j.v, jtl_objects = j.o FROM dbo.temu_shop s\n"
+    "CROSS JOIN OPENJSON(@j) WITH (v nvarchar(255) '$.v', o nvarchar(4000) '$.o') j WHERE s.shop = @shop\n"
+    "INSERT INTO dbo.temu_shop (shop, jtl_version, jtl_objects) SELECT @shop, j.v, j.o\n"
+    "FROM OPENJSON(@j) WITH (v nvarchar(255) '$.v', o nvarchar(4000) '$.o') j\n"
+    "WHERE NOT EXISTS (SELECT 1 FROM dbo.temu_shop s WHERE s.shop = @shop)";
+
+int ledger_rules_set(struct db *db, int64_t shop, const char *rules, struct err *err)
+{
+	struct db_param params[2] = { [1] = db_param_int64("@shop", shop) };
+	struct dbjson json;
+	int rc;
+
+	dbjson_init(&json, ROWS_MAX);
+	dbjson_row(&json);
+	dbjson_text(&json, "r", rules);
+	rc = rows_send(db, "shop rules", sql_rules, &json, params, 2, NULL, err);
+	dbjson_release(&json);
+	return rc;
+}
+
+int ledger_jtl_set(struct db *db, int64_t shop, const char *version, const char *objects, struct err *err)
+{
+	struct db_param params[2] = { [1] = db_param_int64("@shop", shop) };
+	struct dbjson json;
+	int rc;
+
+	dbjson_init(&json, ROWS_MAX);
+	dbjson_row(&json);
+	dbjson_text(&json, "v", version);
+	dbjson_text(&json, "o", objects);
+	rc = rows_send(db, "shop JTL", sql_jtl, &json, params, 2, NULL, err);
+	dbjson_release(&json);
+	return rc;
+}
+
+/* --- shared with other shops --- */
+
+static const char sql_shared[] =
+    "SELECT COUNT(*) FROM (SELECT DISTINCT l.article FROM dbo.temu_ledger l WHERE l.shop = @shop AND l.active = 1 AND EXISTS\n"
+    "  (SELECT 1 FROM dbo.temu_ledger o WHERE o.article = l.article AND o.shop <> l.shop AND o.active = 1)) x\n"
+    "SELECT TOP (10) l.article, MIN(l.sku_id), MIN(l.sku), MIN(o.shop) FROM dbo.temu_ledger l\n"
+    "JOIN dbo.temu_ledger o ON o.article = l.article AND o.shop <> l.shop AND o.active = 1\n"
+    "WHERE l.shop = @shop AND l.active = 1\n"
+    "GROUP BY l.article ORDER BY l.article";
+
+struct sharing {
+	int64_t *count;
+	void (*each)(void *arg, const struct ledger_shared *shared);
+	void *arg;
+};
+
+static int take_shared(void *arg, const struct db_row *row, struct err *err)
+{
+	struct sharing *s = arg;
+	struct ledger_shared shared = { .sku = "" };
+
+	if (db_row_set(row) == 0)
+		return db_row_int64(row, 0, s->count, err);
+	shared.sku = text_or_empty(row, 2);
+	if (db_row_int64(row, 0, &shared.article, err) != 0 || db_row_int64(row, 1, &shared.sku_id, err) != 0 ||
+	    db_row_int64(row, 3, &shared.other_shop, err) != 0)
+		return -1;
+	s->each(s->arg, &shared);
+	return 0;
+}
+
+int ledger_shared(struct db *db, int64_t shop, int64_t *count, void (*each)(void *arg, const struct ledger_shared *shared), void *arg,
+                  struct err *err)
+{
+	struct sharing s = { count, each, arg };
+	struct db_param param = db_param_int64("@shop", shop);
+	struct db_statement read = {
+		.label = "ledger shared", .sql = sql_shared, .params = &param, .count = 1, .row = take_shared, .arg = &s
+	};
+
+	*count = 0;
+	return db_query(db, &read, NULL, err);
+}
+
 /* --- wanted --- */
 
 static const char sql_wanted[] =
-    "UPDATE l SET wanted = j.w, wanted_at = CONVERT(datetime2(3), @now, 126)\n"
-    "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w') j ON j.k = l.sku_id\n"
+    "UPDATE l SET wanted = COALESCE(j.w, l.wanted),\n"
+    "  wanted_at = CASE WHEN j.w IS NULL THEN l.wanted_at ELSE CONVERT(datetime2(3), @now, 126) END,\n"
+    "  article = COALESCE(j.a, l.article), buffer = COALESCE(j.b, l.buffer)\n"
+    "FROM dbo.temu_ledger l JOIN OPENJSON(@j) WITH (k bigint '$.k', w int '$.w', a int '$.a', b int '$.b') j ON j.k = l.sku_id\n"
     "WHERE l.shop = @shop";
 
 int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count,
@@ -187,7 +288,9 @@ int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct 
 	for (size_t i = 0; i < count; i++) {
 		dbjson_row(&json);
 		dbjson_int64(&json, "k", rows[i].sku_id);
-		dbjson_int64(&json, "w", rows[i].wanted);
+		rows_maybe(&json, "w", rows[i].wanted);
+		rows_maybe(&json, "a", rows[i].article);
+		rows_maybe(&json, "b", rows[i].buffer);
 	}
 	rc = rows_send(db, "ledger wanted", sql_wanted, &json, params, 3, NULL, err);
 	dbjson_release(&json);

@@ -39,18 +39,28 @@ struct ledger_row {
 	struct maybe sent_from; /* what was known when it was sent */
 	int64_t sent_ms;        /* 0 = never sent; when it was judged, once it was */
 	int64_t doubt_ms;       /* when an attempt of another value went out that may still arrive; 0 = none */
+	struct maybe article;   /* kArtikel behind it, as last found */
+	struct maybe buffer;    /* its nPuffer, as first found or as of the last run that was allowed to push */
 	struct maybe product;   /* temu_products.id; the rest of this block is of that row */
 	int64_t product_goods;
 	const char *product_sku, *goods_name; /* "" when NULL */
 	bool product_active;
-	struct maybe article;   /* jtl_article_id */
+	struct maybe product_article; /* jtl_article_id */
 	struct maybe inventory; /* the first temu_inventory.id of the product; the rest is of that row */
 	int64_t jtl_stock, temu_stock;
 	bool needs_sync;
 };
 
+#define LEDGER_RULES_MAX 2001
+#define LEDGER_VERSION_MAX 1021 /* 255 characters of UTF-8 */
+#define LEDGER_OBJECTS_MAX 4001
+
 struct ledger_shop {
-	bool complete; /* TEMU was read completely at least once */
+	bool complete;                           /* TEMU was read completely at least once */
+	bool accepted;                           /* a run was allowed to push at least once: under these rules */
+	char rules[LEDGER_RULES_MAX];            /* rules.h */
+	char jtl_version[LEDGER_VERSION_MAX];    /* of the last run whose probes passed; "" = none */
+	char jtl_objects[LEDGER_OBJECTS_MAX];    /* the columns it reads (jtl_stock.h) */
 };
 
 /* Every ledger row of the shop, by skuId, active or not. One statement. */
@@ -76,11 +86,27 @@ int ledger_retire(struct db *db, int64_t shop, const char *run, int64_t now_ms, 
 /* A complete read is stored. */
 int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms, int64_t skus, struct err *err) MUSTCHECK;
 
+/* The rules under which a run was allowed to push. */
+int ledger_rules_set(struct db *db, int64_t shop, const char *rules, struct err *err) MUSTCHECK;
+/* The JTL that the probes passed on. */
+int ledger_jtl_set(struct db *db, int64_t shop, const char *version, const char *objects, struct err *err) MUSTCHECK;
+
+/* Articles behind active listings of this shop that are behind active listings of other shops too: how many, and the first few by number.
+ * One statement. */
+struct ledger_shared {
+	int64_t article, sku_id, other_shop;
+	const char *sku; /* borrowed for the call */
+};
+#define LEDGER_SHARED_MAX 10
+int ledger_shared(struct db *db, int64_t shop, int64_t *count, void (*each)(void *arg, const struct ledger_shared *shared), void *arg,
+                  struct err *err) MUSTCHECK;
+
 /* --- what is wanted --- */
 
+/* What is not set stays as it is. */
 struct ledger_wanted {
 	int64_t sku_id;
-	int64_t wanted;
+	struct maybe wanted, article, buffer;
 };
 int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count,
                       struct err *err) MUSTCHECK;

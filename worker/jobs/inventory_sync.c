@@ -7,7 +7,8 @@
 #include <string.h>
 #include "common/clock.h"
 #include "common/log.h"
-#include "worker/db/schema.h"
+#include "worker/jobs/keeper.h"
+#include "worker/jobs/rules.h"
 #include "worker/jobs/sync.h"
 
 /* --- parameters --- */
@@ -40,9 +41,32 @@ static int check_params(const struct json *params, struct err *err)
 
 /* --- begin --- */
 
+static void sync_free(struct sync *sync)
+{
+	plan_release(&sync->plan);
+	listings_release(&sync->list);
+	sync_quarantine_release(sync);
+	sync_confirmation_release(sync);
+	temu_free(sync->temu);
+	free(sync);
+}
+
+static int begin_shop(struct sync *sync, struct err *err)
+{
+	const struct settings *settings = sync->env->settings;
+
+	sync->shop = settings_shop(settings, run_shop(sync->run));
+	if (!sync->shop)
+		return err_set(err, ERR_PERM, "SHOP_UNKNOWN", "shop %" PRId64 " is not in the configuration", run_shop(sync->run));
+	rules_text(sync->shop, settings->jtl_database, sync->rules);
+	if (sync_confirmation_load(sync, err) != 0 || sync_resume_begin(sync, err) != 0)
+		return -1;
+	sync->temu = jobs_temu_new(settings, sync->shop, err);
+	return sync->temu ? 0 : -1;
+}
+
 static void *begin(struct run *run, void *env, struct err *err)
 {
-	struct jobs_env *jobs = env;
 	const struct json *params = run_params(run);
 	struct sync *sync = calloc(1, sizeof(*sync));
 
@@ -50,59 +74,18 @@ static void *begin(struct run *run, void *env, struct err *err)
 		err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
 		return NULL;
 	}
-	sync->env = jobs;
+	sync->env = env;
 	sync->run = run;
 	sync->note = "";
 	sync->full = strcmp(json_get_string(params, "mode", "full"), "quick") != 0;
 	sync->dry = json_get_bool(params, "dry_run", false);
+	sync->figures.sold_out = -1;
 	for (int i = 0; i < SYNC_STEPS; i++)
 		sync->figures.duration_ms[i] = -1;
-	sync->shop = settings_shop(jobs->settings, run_shop(run));
-	if (!sync->shop)
-		err_set(err, ERR_PERM, "SHOP_UNKNOWN", "shop %" PRId64 " is not in the configuration", run_shop(run));
-	else if (sync_resume_begin(sync, err) == 0)
-		sync->temu = jobs_temu_new(jobs->settings, sync->shop, err);
-	if (!sync->temu) {
-		free(sync);
-		return NULL;
-	}
-	return sync;
-}
-
-/* --- prepare --- */
-
-static int take_ledger(void *arg, const struct ledger_row *row, struct err *err)
-{
-	return listings_add_ledger(arg, row, err);
-}
-
-static int prepare_work(struct db *db, void *arg, struct err *err)
-{
-	struct sync *sync = arg;
-	const struct shop_settings *shop = sync->shop;
-	struct schema_list schema = schema_own();
-
-	listings_release(&sync->list);
-	if (schema_check(db, &schema, err) != 0 ||
-	    jtl_stock_probe(db, sync->env->settings->jtl_database, wanted_source(shop->formula), shop->warehouses.values,
-	                    shop->warehouses.count, &sync->probe, err) != 0)
-		return -1;
-	return ledger_read(db, shop->id, &sync->state, take_ledger, &sync->list, err);
-}
-
-int sync_prepare(struct sync *sync, struct err *err)
-{
-	if (sync->prepared)
-		return 0;
-	if (sync_db(sync, false, 5, prepare_work, sync, err) != 0)
-		return -1;
-	if (!sync->full && !sync->state.complete)
-		return err_set(err, ERR_PERM, "QUICK_NEEDS_FULL",
-		               "TEMU was never read completely for shop %" PRId64 ": run mode full first", sync->shop->id);
-	log_info("JTL %s, collation %s%s; %zu listings in the ledger", sync->probe.version, sync->probe.collation,
-	         sync->probe.snapshot ? ", read committed snapshot" : "", sync->list.count);
-	sync->prepared = true;
-	return 0;
+	if (begin_shop(sync, err) == 0)
+		return sync;
+	sync_free(sync);
+	return NULL;
 }
 
 /* --- shared by the steps --- */
@@ -119,14 +102,24 @@ bool sync_may_write_old(const struct sync *sync)
 	return !sync->dry && sync_gate_open(sync);
 }
 
+int sync_db_within(struct sync *sync, const struct db_limit *limit, bool transaction, int64_t statements, db_work_fn *work, void *arg,
+                   struct err *err)
+{
+	struct db_fence fence = lease_fence(&sync->grip);
+
+	if (jobs_db_run(sync->env, limit, transaction ? &fence : NULL, transaction, work, arg, err) != 0) {
+		keeper_lost(sync->env->keeper, sync->shop->id, err);
+		return -1;
+	}
+	sync->figures.statements += statements + (transaction ? 2 : 0);
+	return 0;
+}
+
 int sync_db(struct sync *sync, bool transaction, int64_t statements, db_work_fn *work, void *arg, struct err *err)
 {
 	struct db_limit limit = jobs_db_limit(sync->run);
 
-	if (jobs_db_run(sync->env, &limit, NULL, transaction, work, arg, err) != 0)
-		return -1;
-	sync->figures.statements += statements + (transaction ? 2 : 0);
-	return 0;
+	return sync_db_within(sync, &limit, transaction, statements, work, arg, err);
 }
 
 int sync_items(struct sync *sync, const struct item_record *items, size_t count, struct err *err)
@@ -182,6 +175,8 @@ static void add_figures(const struct sync *sync, struct buf *out)
 		{ "doubled_rows", f->doubled },
 		{ "null_stocks", f->nulls },
 		{ "missing_components", f->missing_components },
+		{ "buffers", f->buffers },
+		{ "quarantined", f->quarantined },
 		{ "statements", f->statements },
 	};
 
@@ -190,7 +185,8 @@ static void add_figures(const struct sync *sync, struct buf *out)
 }
 
 #define RESULT_MAX 60000 /* below RUN_RESULT_MAX */
-#define NEAR_ROOM 40000  /* the list of near misses ends here; the figure counts them all */
+#define REPORT_ROOM 20000 /* of the report: no more examples from there on */
+#define NEAR_ROOM 48000   /* the list of near misses ends here; the figure counts them all */
 
 /* SKUs that JTL spells otherwise, for people to put right. */
 static void add_near_misses(const struct sync *sync, struct buf *out)
@@ -211,6 +207,29 @@ static void add_near_misses(const struct sync *sync, struct buf *out)
 	json_array_close(out);
 }
 
+/* What the guard found, and what a person needs to know to judge the plan. */
+static void add_guard(const struct sync *sync, struct buf *out)
+{
+	const struct sync_figures *f = &sync->figures;
+	struct buf words;
+
+	json_add_bool(out, "guard", sync->verdict.any);
+	json_array_open(out, "guards");
+	guard_names(&sync->verdict, out);
+	json_array_close(out);
+	if (f->sold_out >= 0)
+		json_add_int64(out, "sold_out_for_sale", f->sold_out > f->zeros_pushed ? f->sold_out - f->zeros_pushed : 0);
+	json_add_string(out, "rules", sync->rules);
+	if (sync->state.accepted && strcmp(sync->state.rules, sync->rules) != 0) {
+		buf_init(&words, 8192);
+		rules_diff(sync->state.rules, sync->rules, &words);
+		json_add_string(out, "rules_changed", buf_text(&words));
+		buf_release(&words);
+	}
+	if (sync->confirmation.plan[0])
+		json_add_string(out, "confirms", sync->confirmation.plan);
+}
+
 static void set_result(struct sync *sync)
 {
 	struct temu_stats stats;
@@ -225,7 +244,7 @@ static void set_result(struct sync *sync)
 	add_figures(sync, &out);
 	json_add_int64(&out, "requests", stats.requests + sync->earlier.requests);
 	json_add_int64(&out, "retries", stats.retries + sync->earlier.retries);
-	json_add_bool(&out, "guard", sync->guarded);
+	add_guard(sync, &out);
 	json_add_string(&out, "note", sync->note);
 	json_add_string(&out, "jtl_version", sync->probe.version);
 	json_object_open(&out, "duration_ms");
@@ -233,6 +252,7 @@ static void set_result(struct sync *sync)
 		if (sync->figures.duration_ms[i] >= 0)
 			json_add_int64(&out, step_names[i], sync->figures.duration_ms[i]);
 	json_object_close(&out);
+	report_print(&sync->report, "report", REPORT_ROOM, &out);
 	add_near_misses(sync, &out);
 	json_object_close(&out);
 	if (!out.failed)
@@ -246,10 +266,7 @@ static void end(struct run *run, void *state)
 
 	(void)run;
 	set_result(sync);
-	plan_release(&sync->plan);
-	listings_release(&sync->list);
-	temu_free(sync->temu);
-	free(sync);
+	sync_free(sync);
 }
 
 /* --- steps --- */
@@ -262,6 +279,11 @@ static int timed(struct sync *sync, enum sync_step step, int (*work)(struct sync
 	if (rc == 0)
 		rc = work(sync, err);
 	sync->figures.duration_ms[step] = clock_mono_ms() - begun;
+	/* Why the shop's runs are held; a run that gets anywhere is not. */
+	if (rc != 0 && err && err->class == ERR_HOLD)
+		jobs_shop_blocked(sync->env, sync->shop->id, err);
+	else if (rc == 0 && !sync->dry)
+		jobs_shop_blocked(sync->env, sync->shop->id, NULL);
 	return rc;
 }
 
@@ -308,6 +330,7 @@ const struct job_type inventory_sync_job = {
 	.steps = steps,
 	.step_count = sizeof(steps) / sizeof(steps[0]),
 	.per_shop = true,
+	.confirmable = GUARD_CODES,
 	.check = check_params,
 	.begin = begin,
 	.end = end,

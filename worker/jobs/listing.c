@@ -53,7 +53,9 @@ static struct listing *append(struct listings *list)
 static void take_tables(struct listing *item, const struct ledger_row *row)
 {
 	item->product = row->product;
+	item->product_article = row->product_article;
 	item->article_before = row->article;
+	item->buffer_before = row->buffer;
 	item->inventory = row->inventory;
 	item->jtl_stock = row->jtl_stock;
 	item->temu_stock = row->temu_stock;
@@ -123,6 +125,21 @@ void listings_keep(struct listings *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		list->items[i].active = list->items[i].was_active;
+}
+
+struct maybe listing_old_article(const struct listing *item)
+{
+	return item->article_before.set ? item->article_before : item->product_article;
+}
+
+bool listing_recreated(const struct listing *item)
+{
+	return item->article.set && listing_old_article(item).set && !maybe_equal(item->article, listing_old_article(item));
+}
+
+bool listing_buffer_changed(const struct listing *item)
+{
+	return item->active && item->buffer.set && item->buffer_before.set && !maybe_equal(item->buffer, item->buffer_before);
 }
 
 /* --- the catalogue --- */

@@ -18,7 +18,8 @@ struct listing {
 	bool in_ledger, was_active;
 	struct maybe known, known_before, wanted_before, sent, sent_from; /* known: with what TEMU reported taken in */
 	int64_t sent_ms, doubt_ms;
-	struct maybe product, article_before, inventory;
+	struct maybe article_before, buffer_before; /* of the ledger */
+	struct maybe product, product_article, inventory;
 	bool product_same; /* the product row says what TEMU says */
 	bool ledger_same;  /* so does the ledger row, its known value apart */
 	int64_t jtl_stock, temu_stock;
@@ -33,9 +34,11 @@ struct listing {
 	bool active; /* takes part in this run */
 
 	/* of JTL */
-	struct maybe article;
+	struct maybe article, buffer;
+	bool doubled, nulls, missing; /* its stock: a row more than once, a row without a quantity, a bundle with components left out */
 	char *near; /* heap: JTL's spelling when it is not the same; NULL otherwise */
 	struct wanted wanted;
+	bool quarantined; /* it would change, but is left out of the plan: TEMU refused it again and again */
 };
 
 struct listings {
@@ -72,6 +75,13 @@ int catalogue_add(struct catalogue *catalogue, const struct catalogue_entry *ent
 int listings_merge(struct listings *list, struct catalogue *catalogue, int64_t now_ms, struct err *err) MUSTCHECK;
 /* Quick mode: active is what the ledger says. */
 void listings_keep(struct listings *list);
+
+/* The article the listing had, by the ledger or else the old system's table. */
+struct maybe listing_old_article(const struct listing *item);
+/* It has another article than it had: deleted and made anew in JTL, or another one took its SKU. */
+bool listing_recreated(const struct listing *item);
+/* Its article's buffer is another one than when a run was last allowed to push. */
+bool listing_buffer_changed(const struct listing *item);
 
 struct listing *listings_find(struct listings *list, int64_t sku_id);
 

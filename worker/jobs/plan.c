@@ -28,12 +28,13 @@ struct baseline plan_baseline(struct maybe ledger, struct maybe sent_from, int64
 
 static void judge(struct plan_item *item, struct plan *plan)
 {
-	item->reason = !item->known.set ? "unknown" : item->fresh ? "new" : "delta";
+	item->reason = item->retry ? "quarantine" : !item->known.set ? "unknown" : item->fresh ? "new" : "delta";
+	item->zero = item->wanted == 0 && (item->known.set || !item->sent.set || item->sent.value != 0);
+	item->raise = item->known.set ? item->wanted > item->known.value : item->sent.set && item->wanted > item->sent.value;
+	plan->zeros += item->zero;
 	if (item->wanted == 0) {
 		item->urgency = 0;
 		item->amount = item->known.set ? item->known.value : INT64_MAX;
-		if (item->known.set || !item->sent.set || item->sent.value != 0)
-			plan->zeros++;
 	} else if (!item->known.set || item->wanted < item->known.value) {
 		item->urgency = 1;
 		item->amount = item->known.set ? item->known.value - item->wanted : INT64_MAX;
@@ -139,9 +140,4 @@ void plan_release(struct plan *plan)
 	free(plan->changes);
 	free(plan->order);
 	*plan = (struct plan){ .changes = NULL };
-}
-
-bool plan_guarded(const struct plan *plan, int64_t share_percent, int64_t least)
-{
-	return plan->zeros > 0 && plan->zeros >= least && plan->zeros * 100 > share_percent * plan->compared;
 }

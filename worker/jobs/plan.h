@@ -37,10 +37,15 @@ struct plan_item {
 	int64_t sku_id, goods_id;
 	struct maybe known, sent;
 	int64_t wanted;
-	bool fresh;   /* first seen in this run */
-	size_t index; /* the caller's */
+	bool fresh;          /* first seen in this run */
+	bool retry;          /* in quarantine, and due to be tried again */
+	bool buffer_changed; /* its article's buffer is another one */
+	bool confirmed;      /* a person has seen this very change */
+	size_t index;        /* the caller's */
 	/* Filled by plan_build. */
-	const char *reason; /* "delta", "new", "unknown" */
+	const char *reason; /* "delta", "new", "unknown", "quarantine" (a retry) */
+	bool zero;          /* a transition to zero: TEMU has more, or unknown and zero was not what was sent last */
+	bool raise;         /* TEMU has less, or unknown and less was sent last */
 	int urgency;        /* 0 to zero, 1 less or unknown, 2 more */
 	int64_t amount;     /* pieces less; INT64_MAX when unknown; 0 for more */
 	size_t rank;        /* of its goods: the place of the goods' most urgent change */
@@ -53,7 +58,7 @@ struct plan {
 	size_t count;
 	int64_t compared; /* items looked at */
 	int64_t goods;    /* distinct goods among the changes: calls needed at least */
-	int64_t zeros;    /* transitions to zero: TEMU has more, or unknown and zero was not what was sent last */
+	int64_t zeros;
 	int64_t lowered, raised, unknown;
 };
 
@@ -62,8 +67,5 @@ struct plan {
  * calls are as few as possible. Copies; items stay the caller's. PLAN_MEMORY (TEMP). */
 int plan_build(const struct plan_item *items, size_t count, struct plan *plan, struct err *err) MUSTCHECK;
 void plan_release(struct plan *plan);
-
-/* Mass-zero guard: at least `least` transitions to zero, and more than share percent of what was compared. */
-bool plan_guarded(const struct plan *plan, int64_t share_percent, int64_t least);
 
 #endif

@@ -7,13 +7,17 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/db/inventory.h"
+#include "worker/jobs/keeper.h"
 #include "worker/jobs/sync.h"
+#include "worker/temu/temu_codes.h"
 #include "worker/temu/temu_stock.h"
 
 #define GRACE_MS 500      /* what is in flight may still be answered after a stop */
 #define LAST_WORD_MS 3000 /* for marking what was confirmed when the run has been stopped */
 #define LINES_MAX 20
 #define DETAIL_MAX 2000
+#define GRIP_MS 1000       /* calls that wait (rate, retry) are sent by a lease seen not longer ago than this */
+#define REFUSED_ALL 20     /* so many refused and none confirmed: that is not the SKUs' fault */
 
 enum phase { PLANNED, INTENDED, DECIDED, MARKED };
 
@@ -25,6 +29,7 @@ struct push {
 	size_t intended; /* items before this one are intended or further */
 	size_t *decided; /* indexes that wait to be marked */
 	size_t decided_count;
+	int64_t gripped_ms; /* when the lease was last seen to be ours; clock_mono_ms */
 	bool last_word;    /* sending has ended: what was confirmed is marked even after a stop */
 	bool gate_shut;    /* found shut in mid-push */
 	struct err failed; /* marking failed where no error can be returned */
@@ -146,9 +151,19 @@ static int push_db(struct push *p, bool transaction, int64_t statements, db_work
 {
 	struct db_limit limit = limit_of(p);
 
-	if (jobs_db_run(p->sync->env, &limit, NULL, transaction, work, arg, err) != 0)
+	return sync_db_within(p->sync, &limit, transaction, statements, work, arg, err);
+}
+
+static int grip_work(struct db *db, void *arg, struct err *err)
+{
+	return lease_check(db, &((struct push *)arg)->sync->grip, err);
+}
+
+static int check_grip(struct push *p, struct err *err)
+{
+	if (push_db(p, false, 1, grip_work, p, err) != 0)
 		return -1;
-	p->sync->figures.statements += statements + (transaction ? 2 : 0);
+	p->gripped_ms = clock_mono_ms();
 	return 0;
 }
 
@@ -215,10 +230,12 @@ static int intend_next(struct push *p, struct err *err)
 		if (p->phases[i] == PLANNED)
 			fill_push(p, i, r.now_ms, &r.ledger[r.count++]);
 	if (r.count > 0)
-		rc = push_db(p, false, 1, intend_work, &r, err);
+		rc = push_db(p, true, 1, intend_work, &r, err);
 	free(r.ledger);
 	if (rc != 0)
 		return -1;
+	if (r.count > 0)
+		p->gripped_ms = clock_mono_ms(); /* the transaction stood behind the lease */
 	for (size_t i = p->intended; i < p->intended + count; i++)
 		if (p->phases[i] == PLANNED)
 			p->phases[i] = INTENDED;
@@ -244,7 +261,7 @@ static int may_send(struct push *p, struct err *err)
 static int before_call(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err)
 {
 	struct push *p = arg;
-	size_t before = p->intended;
+	int64_t gripped_ms = p->gripped_ms;
 
 	if (may_send(p, err) != 0)
 		return -1;
@@ -252,8 +269,10 @@ static int before_call(struct temu_stock_item *const items[], size_t count, void
 		while ((size_t)(items[i] - p->items) >= p->intended)
 			if (intend_next(p, err) != 0)
 				return -1;
-	/* Storing the intent may have taken its time. */
-	return p->intended == before ? 0 : may_send(p, err);
+	if (p->gripped_ms == gripped_ms && check_grip(p, err) != 0) /* no transaction has just looked at it */
+		return -1;
+	/* All that may have taken its time. */
+	return may_send(p, err);
 }
 
 /* --- after it --- */
@@ -267,7 +286,8 @@ static int mark_work(struct db *db, void *arg, struct err *err)
 	return inventory_confirm(db, r->inventory, r->inventory_count, err);
 }
 
-static void count_outcome(struct sync *sync, const struct temu_stock_item *item)
+/* again: it is in quarantine, and this was its try of the day. */
+static void count_outcome(struct sync *sync, const struct temu_stock_item *item, bool again)
 {
 	struct sync_figures *f = &sync->figures;
 
@@ -276,10 +296,12 @@ static void count_outcome(struct sync *sync, const struct temu_stock_item *item)
 		return;
 	case TEMU_STOCK_CONFIRMED:
 		f->pushed++;
+		f->zeros_pushed += item->target == 0;
 		run_count(sync->run, RUN_CHANGED, 1);
 		return;
 	case TEMU_STOCK_REFUSED:
 		f->refused++;
+		f->refused_again += again;
 		break;
 	case TEMU_STOCK_UNKNOWN:
 		f->unknown++;
@@ -331,6 +353,41 @@ static int journal_rows(struct push *p, int64_t now_ms, struct err *err)
 	return rc;
 }
 
+static bool refused_for_good(const struct temu_stock_item *item)
+{
+	return item->outcome == TEMU_STOCK_REFUSED &&
+	       (item->code == 0 || temu_class_err(temu_code_class(item->code, item->reason)) == ERR_PERM);
+}
+
+/* What says something about the SKU itself: refused for good, or taken again. */
+static int judge_quarantine(struct push *p, struct err *err)
+{
+	const struct sync_figures *f = &p->sync->figures;
+	bool all_refused = f->pushed == 0 && f->refused >= REFUSED_ALL;
+	struct quarantine_verdict *verdicts = calloc(p->decided_count, sizeof(*verdicts));
+	size_t count = 0;
+	int rc;
+
+	if (!verdicts)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+	for (size_t i = 0; i < p->decided_count; i++) {
+		const struct temu_stock_item *item = &p->items[p->decided[i]];
+		bool refused = refused_for_good(item), taken = item->outcome == TEMU_STOCK_CONFIRMED;
+
+		if ((refused && !all_refused) || (taken && sync_quarantine_find(p->sync, item->sku_id)))
+			verdicts[count++] = (struct quarantine_verdict){ .sku_id = item->sku_id,
+				                                         .goods_id = item->goods_id,
+				                                         .refused = refused,
+				                                         .sku = listing_of(p->sync, change_of(p, p->decided[i]))->sku,
+				                                         .code = item->code_text,
+				                                         .text = item->reason,
+				                                         .request_id = item->request_id };
+	}
+	rc = sync_quarantine_judge(p->sync, verdicts, count, err);
+	free(verdicts);
+	return rc;
+}
+
 /* Marks what was decided: the database first, the journal second, so that the journal never says more than is true. */
 static int mark_decided(struct push *p, struct err *err)
 {
@@ -343,7 +400,7 @@ static int mark_decided(struct push *p, struct err *err)
 	r.inventory = calloc(r.count, sizeof(*r.inventory));
 	if (!r.ledger || !r.inventory)
 		err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
-	else if (mark_rows(p, &r, err) == 0 && journal_rows(p, r.now_ms, err) == 0)
+	else if (mark_rows(p, &r, err) == 0 && journal_rows(p, r.now_ms, err) == 0 && judge_quarantine(p, err) == 0)
 		rc = 0;
 	if (rc == 0) {
 		for (size_t i = 0; i < p->decided_count; i++)
@@ -370,20 +427,22 @@ static void item_done(struct temu_stock_item *item, void *arg)
 	}
 	p->phases[index] = DECIDED;
 	p->decided[p->decided_count++] = index;
-	count_outcome(p->sync, item);
+	count_outcome(p->sync, item, change_of(p, index)->retry);
 	run_progress(p->sync->run, p->sync->figures.pushed + p->sync->figures.refused + p->sync->figures.unknown,
 	             (int64_t)p->count);
 	if (p->decided_count >= (size_t)p->sync->env->settings->write_batch && p->failed.class == ERR_NONE)
 		(void)!mark_decided(p, &p->failed);
 }
 
-/* Asked before each attempt too, so that a gate shut in mid-run also stops calls that wait for the rate budget or a retry. */
+/* Asked before each attempt too, so that a gate shut or a lease lost in mid-run also stops calls that wait for the rate budget or a retry. */
 static bool must_stop(void *arg)
 {
 	struct push *p = arg;
 
 	p->gate_shut = p->gate_shut || !sync_gate_open(p->sync);
-	return p->failed.class != ERR_NONE || p->gate_shut || run_stopping(p->sync->run);
+	if (p->failed.class != ERR_NONE || p->gate_shut || run_stopping(p->sync->run))
+		return true;
+	return clock_mono_ms() - p->gripped_ms > GRIP_MS && check_grip(p, &p->failed) != 0;
 }
 
 /* --- what was intended and certainly not sent --- */
@@ -419,7 +478,7 @@ static int restore_unsent(struct push *p, struct err *err)
 			fill_push(p, i, 0, &r.ledger[r.count]);
 			r.ledger[r.count++].doubt_ms = listing_of(p->sync, change_of(p, i))->doubt_ms;
 		}
-	rc = push_db(p, false, 1, restore_work, &r, err);
+	rc = push_db(p, true, 1, restore_work, &r, err);
 	free(r.ledger);
 	return rc;
 }
@@ -430,7 +489,9 @@ static int push_init(struct push *p, struct sync *sync, struct err *err)
 {
 	size_t count = sync->plan.count;
 
-	*p = (struct push){ .sync = sync, .count = count, .failed = ERR_INIT, .unsent = ERR_INIT };
+	*p = (struct push){
+		.sync = sync, .count = count, .gripped_ms = clock_mono_ms(), .failed = ERR_INIT, .unsent = ERR_INIT
+	};
 	p->items = calloc(count, sizeof(*p->items));
 	p->phases = calloc(count, sizeof(*p->phases));
 	p->decided = calloc(count, sizeof(*p->decided));
@@ -508,7 +569,7 @@ int sync_send(struct sync *sync, struct err *err)
 			rc = 0;
 		}
 	}
-	if (sync->figures.refused + sync->figures.unknown > 0)
+	if (sync->figures.refused - sync->figures.refused_again + sync->figures.unknown > 0)
 		run_partial(sync->run);
 	free(p.items);
 	free(p.phases);

@@ -222,6 +222,7 @@ static bool take_outcome(const struct item_record *item, void *arg)
 		break;
 	case ITEM_REFUSED:
 		f->refused++;
+		f->refused_again += strcmp(item->reason, "quarantine") == 0;
 		break;
 	case ITEM_UNKNOWN:
 		f->unknown++;
@@ -253,7 +254,8 @@ void sync_resume_tally(struct sync *sync)
 	f->pushed = whole.pushed;
 	f->refused = whole.refused;
 	f->unknown = whole.unknown;
+	f->refused_again = whole.refused_again;
 	f->changed = whole.planned + whole.pushed + whole.refused + whole.unknown;
-	if (f->refused + f->unknown > 0)
+	if (f->refused - f->refused_again + f->unknown > 0)
 		run_partial(sync->run);
 }

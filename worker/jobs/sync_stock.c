@@ -131,6 +131,10 @@ static int judge_listing(struct chunk *c, struct listing *item, const struct jtl
 	if (article->match == JTL_NONE)
 		return 0;
 	item->article = maybe_of(article->article);
+	item->buffer = maybe_of(article->buffer);
+	item->doubled = article->doubled > 0 && !article->father;
+	item->nulls = article->nulls > 0;
+	item->missing = bundle && bundle->facts.missing > 0;
 	c->sync->figures.stock_rows += article->rows;
 	warn_article(c->sync, item, article);
 	if (article->match == JTL_NEAR) {
@@ -378,7 +382,7 @@ static bool inventory_differs(const struct listing *item)
 {
 	bool needs = !item->known.set || item->known.value != item->wanted.quantity;
 
-	if (!maybe_equal(item->article, item->article_before))
+	if (!maybe_equal(item->article, item->product_article))
 		return true;
 	if (item->wanted.decision != WANTED_STOCK)
 		return false;
@@ -389,11 +393,18 @@ static bool inventory_differs(const struct listing *item)
 static void add_listing(struct storing *s, const struct listing *item, bool old)
 {
 	bool stock = item->wanted.decision == WANTED_STOCK;
+	struct ledger_wanted row = { .sku_id = item->sku_id };
 
 	if (!item->active || !item->in_ledger)
 		return;
 	if (stock && !maybe_equal(item->wanted_before, maybe_of(item->wanted.quantity)))
-		s->wanted[s->wanted_count++] = (struct ledger_wanted){ item->sku_id, item->wanted.quantity };
+		row.wanted = maybe_of(item->wanted.quantity);
+	if (!maybe_equal(item->article, item->article_before))
+		row.article = item->article;
+	if (!item->buffer_before.set) /* a changed one waits until a plan made by it may be sent: sync_guard_accept */
+		row.buffer = item->buffer;
+	if (row.wanted.set || row.article.set || row.buffer.set)
+		s->wanted[s->wanted_count++] = row;
 	if (old && item->product.set && inventory_differs(item))
 		s->rows[s->row_count++] = (struct inventory_row){
 			.product = item->product.value,
@@ -436,6 +447,35 @@ static int store_wanted(struct sync *sync, struct err *err)
 	return rc;
 }
 
+/* --- the report --- */
+
+static void take_shared(void *arg, const struct ledger_shared *shared)
+{
+	struct sync *sync = arg;
+
+	report_add(&sync->report, REPORT_SHARED, shared->sku_id, shared->sku, "article %" PRId64 ", also in shop %" PRId64, shared->article,
+	           shared->other_shop);
+}
+
+static int shared_work(struct db *db, void *arg, struct err *err)
+{
+	struct sync *sync = arg;
+	int64_t count = 0;
+
+	sync->report.lines[REPORT_SHARED].count = 0;
+	if (ledger_shared(db, sync->shop->id, &count, take_shared, sync, err) != 0)
+		return -1;
+	sync->report.lines[REPORT_SHARED].count = count;
+	return 0;
+}
+
+static int make_report(struct sync *sync, struct err *err)
+{
+	if (report_listings(&sync->report, &sync->list, err) != 0)
+		return -1;
+	return sync->env->settings->shop_count > 1 ? sync_db(sync, false, 1, shared_work, sync, err) : 0;
+}
+
 int sync_stock(struct sync *sync, struct err *err)
 {
 	struct sync_figures *f = &sync->figures;
@@ -444,7 +484,7 @@ int sync_stock(struct sync *sync, struct err *err)
 		listings_keep(&sync->list);
 	if (read_all(sync, err) != 0 || judge_all(sync, err) != 0 || look_again(sync, err) != 0 || store_left_out(sync, err) != 0)
 		return -1;
-	if (!sync->dry && store_wanted(sync, err) != 0)
+	if ((!sync->dry && store_wanted(sync, err) != 0) || make_report(sync, err) != 0)
 		return -1;
 	log_info("%" PRId64 " listings have an article, %" PRId64 " have none, %" PRId64 " are left out by a rule", f->mapped,
 	         f->unmapped, f->skipped);

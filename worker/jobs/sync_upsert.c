@@ -153,7 +153,7 @@ int sync_upsert(struct sync *sync, struct err *err)
 		return 0;
 	}
 	if (save_changed(sync, old, &saved, err) != 0 || save_vanished(sync, err) != 0 ||
-	    sync_db(sync, false, 1, shop_work, &shop, err) != 0)
+	    sync_db(sync, true, 1, shop_work, &shop, err) != 0)
 		return -1;
 	if (saved > 0 && sync_db(sync, false, 1, refresh_work, sync, err) != 0)
 		return -1;

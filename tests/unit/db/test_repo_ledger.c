@@ -224,7 +224,7 @@ static void what_is_wanted_and_the_old_systems_report(void **state)
 	const struct ledger_listing rows[] = { listing(110, "A", 5), listing(120, "B", 6) };
 	struct inventory_row inventory[2] = { { .article = maybe_of(77), .wanted = maybe_of(3), .known = maybe_of(5) },
 		                              { .article = maybe_of(78), .wanted = maybe_of(6), .known = maybe_of(6) } };
-	const struct ledger_wanted wanted[] = { { 110, 3 }, { 120, 6 } };
+	const struct ledger_wanted wanted[] = { { .sku_id = 110, .wanted = maybe_of(3) }, { .sku_id = 120, .wanted = maybe_of(6) } };
 	struct inventory_confirmed confirmed;
 	struct found found;
 
@@ -241,7 +241,8 @@ static void what_is_wanted_and_the_old_systems_report(void **state)
 	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_inventory"), 2);
 	found = look(1, 110);
 	assert_int_equal(found.row.wanted.value, 3);
-	assert_int_equal(found.row.article.value, 77);
+	assert_int_equal(found.row.product_article.value, 77);
+	assert_false(found.row.article.set || found.row.buffer.set);
 	assert_true(found.row.inventory.set && found.row.jtl_stock == 3 && found.row.temu_stock == 5 && found.row.needs_sync);
 	assert_false(look(1, 120).row.needs_sync);
 	confirmed = (struct inventory_confirmed){ inventory[0].product, 3 };
@@ -257,7 +258,108 @@ static void what_is_wanted_and_the_old_systems_report(void **state)
 	found = look(1, 110);
 	assert_true(found.row.temu_stock == 3 && found.row.jtl_stock == 3 && found.row.needs_sync);
 	found = look(1, 120);
-	assert_true(!found.row.article.set && found.row.jtl_stock == 6 && !found.row.needs_sync);
+	assert_true(!found.row.product_article.set && found.row.jtl_stock == 6 && !found.row.needs_sync);
+}
+
+static void what_is_not_set_stays(void **state)
+{
+	const struct ledger_listing rows[] = { listing(110, "A", 5) };
+	const struct ledger_wanted first = { .sku_id = 110, .wanted = maybe_of(3), .article = maybe_of(77), .buffer = maybe_of(2) },
+	                           article = { .sku_id = 110, .article = maybe_of(78) },
+	                           buffer = { .sku_id = 110, .buffer = maybe_of(0) };
+	struct found found;
+
+	(void)state;
+	if (!world.there)
+		skip();
+	save(1, rows, 1);
+	OK(ledger_wanted_set(db, 1, NOW, &first, 1, &err));
+	OK(ledger_wanted_set(db, 1, NOW + 5000, &article, 1, &err));
+	found = look(1, 110);
+	assert_true(found.row.wanted.value == 3 && found.row.article.value == 78 && found.row.buffer.value == 2);
+	OK(ledger_wanted_set(db, 1, NOW, &buffer, 1, &err));
+	found = look(1, 110);
+	assert_true(found.row.buffer.set && found.row.buffer.value == 0 && found.row.wanted.value == 3);
+}
+
+static void rules_and_jtl_of_a_shop(void **state)
+{
+	struct found found = { .want = 0 };
+	struct ledger_shop shop;
+
+	(void)state;
+	if (!world.there)
+		skip();
+	OK(ledger_read(db, 1, &shop, take, &found, &err));
+	assert_true(!shop.accepted && shop.rules[0] == '\0' && shop.jtl_version[0] == '\0' && shop.jtl_objects[0] == '\0');
+	OK(ledger_jtl_set(db, 1, "1.9.4.0", "dbo.tArtikel.kArtikel int\ndbo.x.y bit", &err));
+	OK(ledger_read(db, 1, &shop, take, &found, &err));
+	assert_true(!shop.complete && !shop.accepted);
+	assert_string_equal(shop.jtl_version, "1.9.4.0");
+	assert_string_equal(shop.jtl_objects, "dbo.tArtikel.kArtikel int\ndbo.x.y bit");
+	OK(ledger_rules_set(db, 1, "formula=reference", &err));
+	OK(ledger_rules_set(db, 1, "formula=jtl\nwarehouses=2", &err));
+	OK(ledger_shop_set(db, 1, RUN, NOW, 3, &err));
+	OK(ledger_jtl_set(db, 1, "1.9.5.0", "", &err));
+	OK(ledger_read(db, 1, &shop, take, &found, &err));
+	assert_true(shop.complete && shop.accepted);
+	assert_string_equal(shop.rules, "formula=jtl\nwarehouses=2");
+	assert_string_equal(shop.jtl_version, "1.9.5.0");
+	assert_string_equal(shop.jtl_objects, "");
+	OK(ledger_rules_set(db, 2, "formula=capped", &err));
+	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_shop"), 2);
+}
+
+struct shared {
+	int64_t count, seen, last_article, last_shop;
+};
+
+static void take_shared(void *arg, const struct ledger_shared *row)
+{
+	struct shared *shared = arg;
+
+	assert_true(row->article > shared->last_article);
+	shared->seen++;
+	shared->last_article = row->article;
+	shared->last_shop = row->other_shop;
+}
+
+static struct shared shared_of(int64_t shop)
+{
+	struct shared shared = { .count = -1 };
+
+	OK(ledger_shared(db, shop, &shared.count, take_shared, &shared, &err));
+	return shared;
+}
+
+static void articles_shared_between_shops(void **state)
+{
+	struct ledger_listing rows[15];
+	struct ledger_wanted wanted[15];
+	struct shared shared;
+
+	(void)state;
+	if (!world.there)
+		skip();
+	assert_int_equal(shared_of(1).count, 0);
+	for (int i = 0; i < 15; i++) {
+		rows[i] = listing(100 + i, "A", 1);
+		wanted[i] = (struct ledger_wanted){ .sku_id = 100 + i, .article = maybe_of(500 + i) };
+	}
+	wanted[14].article = maybe_of(513); /* two listings of one article */
+	save(1, rows, 15);
+	save(2, rows, 15);
+	OK(ledger_wanted_set(db, 1, NOW, wanted, 15, &err));
+	assert_int_equal(shared_of(1).count, 0);
+	OK(ledger_wanted_set(db, 2, NOW, wanted, 13, &err));
+	shared = shared_of(1);
+	assert_int_equal(shared.count, 13);
+	assert_int_equal(shared.seen, LEDGER_SHARED_MAX);
+	assert_int_equal(shared.last_shop, 2);
+	OK(ledger_retire(db, 2, RUN, NOW, (const int64_t[]){ 100, 101, 102, 103, 104 }, 5, &err));
+	assert_int_equal(shared_of(1).count, 8);
+	assert_int_equal(shared_of(2).seen, 8);
+	assert_int_equal(shared_of(3).count, 0);
 }
 
 static void a_hundred_rows_in_one_statement(void **state)
@@ -314,6 +416,9 @@ int main(void)
 		cmocka_unit_test_setup(a_complete_read_is_remembered, clean),
 		cmocka_unit_test_setup(intent_and_judgement, clean),
 		cmocka_unit_test_setup(what_is_wanted_and_the_old_systems_report, clean),
+		cmocka_unit_test_setup(what_is_not_set_stays, clean),
+		cmocka_unit_test_setup(rules_and_jtl_of_a_shop, clean),
+		cmocka_unit_test_setup(articles_shared_between_shops, clean),
 		cmocka_unit_test_setup(a_hundred_rows_in_one_statement, clean),
 	};
 

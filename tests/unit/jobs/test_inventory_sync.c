@@ -9,6 +9,7 @@
 
 /* The gateway's address is added. */
 #define SECOND_SHOP                                                                              \
+	"    raise_share_percent: 100\n"                                                          \
 	"  - id: 2\n    name: Two\n    app_key: simkey00000000000000000000000001\n"              \
 	"    app_secret: simsecret0123456789abcdef0123456789ab\n    access_token: simtoken-a1\n" \
 	"    warehouses: [2]\n    url: "

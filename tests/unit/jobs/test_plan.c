@@ -1,4 +1,4 @@
-/* Deltas, their order, the baseline and the mass-zero guard. */
+/* Deltas, their order, the baseline, and what counts as a transition to zero or a raise. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,14 +93,15 @@ static void only_what_differs(void **state)
 
 static void reasons(void **state)
 {
-	struct plan_item items[] = { item(1, 1, 5, 4), item(2, 2, NONE, 4), item(3, 3, 7, 4) };
+	struct plan_item items[] = { item(1, 1, 5, 4), item(2, 2, NONE, 4), item(3, 3, 7, 4), item(4, 4, NONE, 4) };
 	struct plan plan;
 
 	(void)state;
 	items[2].fresh = true;
-	plan = built(items, 3);
+	items[3].retry = true;
+	plan = built(items, 4);
 	for (size_t i = 0; i < plan.count; i++) {
-		const char *expected[] = { "delta", "unknown", "new" };
+		const char *expected[] = { "delta", "unknown", "new", "quarantine" };
 
 		assert_string_equal(plan.changes[i].reason, expected[plan.changes[i].sku_id - 1]);
 	}
@@ -144,46 +145,10 @@ static void nothing_to_do(void **state)
 
 	(void)state;
 	assert_int_equal(plan.count, 0);
-	assert_false(plan_guarded(&plan, 30, 0));
 	plan_release(&plan);
 }
 
-/* `zeros` of `total` items go to zero. */
-static struct plan zeroing(int64_t zeros, int64_t total)
-{
-	struct plan_item *items = calloc((size_t)total, sizeof(*items));
-	struct plan plan;
-
-	for (int64_t i = 0; i < total; i++)
-		items[i] = item(i + 1, i + 1, 5, i < zeros ? 0 : 5);
-	plan = built(items, (size_t)total);
-	free(items);
-	return plan;
-}
-
-static void guard(void **state)
-{
-	const struct {
-		int64_t zeros, total, share, least;
-		bool guarded;
-	} cases[] = {
-		{ 30, 100, 30, 20, false },                             /* not more than the share */
-		{ 31, 100, 30, 20, true },  { 19, 19, 30, 20, false },  /* below the least */
-		{ 20, 20, 30, 20, true },   { 20, 20, 100, 20, false }, /* 100 % switches it off */
-		{ 1, 1, 30, 0, true },      { 0, 10, 1, 0, false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct plan plan = zeroing(cases[i].zeros, cases[i].total);
-
-		if (plan_guarded(&plan, cases[i].share, cases[i].least) != cases[i].guarded)
-			fail_msg("case %zu", i);
-		plan_release(&plan);
-	}
-}
-
-static void guard_counts_transitions_only(void **state)
+static void only_transitions_count(void **state)
 {
 	struct plan_item items[] = { item(1, 1, 0, 0), item(2, 2, 0, 0), item(3, 3, NONE, 0), item(4, 4, NONE, 0) };
 	struct plan plan;
@@ -193,6 +158,24 @@ static void guard_counts_transitions_only(void **state)
 	plan = built(items, 4);
 	assert_int_equal(plan.count, 2);
 	assert_int_equal(plan.zeros, 1);
+	for (size_t i = 0; i < plan.count; i++)
+		assert_int_equal(plan.changes[i].zero, plan.changes[i].sku_id == 4);
+	plan_release(&plan);
+}
+
+static void raises(void **state)
+{
+	struct plan_item items[] = { item(1, 1, 4, 5), item(2, 2, 5, 4), item(3, 3, NONE, 5), item(4, 4, NONE, 5), item(5, 5, NONE, 5) };
+	const bool expected[] = { true, false, false, true, false };
+	struct plan plan;
+
+	(void)state;
+	items[3].sent = maybe_of(4); /* less went out last */
+	items[4].sent = maybe_of(5);
+	plan = built(items, 5);
+	assert_int_equal(plan.count, 5);
+	for (size_t i = 0; i < plan.count; i++)
+		assert_int_equal(plan.changes[i].raise, expected[plan.changes[i].sku_id - 1]);
 	plan_release(&plan);
 }
 
@@ -206,8 +189,8 @@ int main(void)
 		cmocka_unit_test(zeros_then_reductions_then_raises),
 		cmocka_unit_test(a_goods_is_sent_with_its_most_urgent_change),
 		cmocka_unit_test(nothing_to_do),
-		cmocka_unit_test(guard),
-		cmocka_unit_test(guard_counts_transitions_only),
+		cmocka_unit_test(only_transitions_count),
+		cmocka_unit_test(raises),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

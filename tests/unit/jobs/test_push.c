@@ -6,12 +6,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "tests/unit/jobs/world.h"
+#include "worker/db/adoption.h"
 #include "worker/db/connpool.h"
 #include "worker/db/inventory.h"
 #include "worker/db/jtl_stock.h"
+#include "worker/db/old_pushes.h"
+#include "worker/db/old_system.h"
 #include "worker/db/products.h"
 #include "worker/db/schema.h"
 #include "worker/jobs/env.h"
+#include "worker/jobs/keeper.h"
 #include "worker/jobs/plan.h"
 
 #define ARTICLES 150
@@ -24,7 +28,7 @@ struct row {
 	int64_t sku_id, goods_id;
 	char sku[128], name[600], sent_run[RUN_ID_MAX];
 	bool active;
-	struct maybe known, wanted, sent, sent_from;
+	struct maybe known, wanted, sent, sent_from, article, buffer;
 	int64_t sent_ms, doubt_ms;
 };
 
@@ -33,8 +37,18 @@ enum call { CALL_PREPARE, CALL_SAVE, CALL_WANTED, CALL_READ, CALL_INTEND, CALL_J
 static struct memory {
 	struct row rows[1000], committed[1000];
 	size_t count, committed_count;
-	bool complete;
+	struct ledger_shop shop;
 	int stock[ARTICLES + 1]; /* -1 = the article is unknown */
+	int buffer;              /* of every article */
+	int64_t first_article;   /* added to every article's number */
+	const char *version, *objects; /* of JTL */
+	bool probe_fails;
+	int checks;         /* of the lease */
+	int lose_at;        /* the lease is lost from this look on; 0 = never */
+	bool foreign;       /* the lease is somebody else's */
+	int lost_told;      /* how often the keeper was told */
+	int old_system_at;  /* the old system is seen from this look on; 0 = never */
+	int old_system;     /* looks */
 	int calls[CALLS];
 	enum call fail_call; /* the call that fails ... */
 	int fail_count;      /* ... this often ... */
@@ -114,7 +128,11 @@ int connpool_transaction(struct connpool *pool, const struct db_limit *limit, co
 {
 	int rc;
 
-	(void)pool, (void)fence;
+	(void)pool;
+	if (!fence)
+		fail_msg("a transaction without a fence");
+	if (fence->judge(fence->arg, NULL, err) != 0)
+		return -1;
 	if (limit && limit->cancelled && limit->cancelled(limit->arg))
 		return err_set(err, ERR_CANCELLED, "SQL_CANCELLED", "cancelled");
 	rc = work(NULL, arg, err);
@@ -211,7 +229,11 @@ int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source,
 	(void)warehouses;
 	(void)count;
 	(void)err;
-	*probe = (struct jtl_probe){ .collation = "X", .version = "test" };
+	*probe = (struct jtl_probe){ .collation = "X" };
+	snprintf(probe->version, sizeof(probe->version), "%s", m.version);
+	snprintf(probe->objects, sizeof(probe->objects), "%s", m.objects);
+	if (m.probe_fails)
+		return err_set(err, ERR_HOLD, "JTL_OBJECT", "Invalid column name 'fBestand'");
 	return 0;
 }
 
@@ -232,7 +254,8 @@ int jtl_stock_read(struct db *db, const struct jtl_lookup *lookup, const struct 
 			continue;
 		out[i] = (struct jtl_article){ .n = keys[i].n,
 			                       .match = JTL_EXACT,
-			                       .article = number,
+			                       .article = m.first_article + number,
+			                       .buffer = m.buffer,
 			                       .active = true,
 			                       .managed = true,
 			                       .rows = !m.no_rows,
@@ -268,7 +291,7 @@ int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
 	(void)db;
 	(void)shop;
 	qsort(m.rows, m.count, sizeof(m.rows[0]), by_id);
-	state->complete = m.complete;
+	*state = m.shop;
 	for (size_t i = 0; i < m.count; i++) {
 		const struct row *r = &m.rows[i];
 		struct ledger_row row = { .sku_id = r->sku_id,
@@ -281,6 +304,8 @@ int ledger_read(struct db *db, int64_t shop, struct ledger_shop *state,
 			                  .sent_from = r->sent_from,
 			                  .sent_ms = r->sent_ms,
 			                  .doubt_ms = r->doubt_ms,
+			                  .article = r->article,
+			                  .buffer = r->buffer,
 			                  .product_sku = "",
 			                  .goods_name = r->name };
 
@@ -336,8 +361,32 @@ int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms
 	(void)now_ms;
 	(void)skus;
 	(void)err;
-	m.complete = true;
+	m.shop.complete = true;
 	return 0;
+}
+
+int ledger_rules_set(struct db *db, int64_t shop, const char *rules, struct err *err)
+{
+	(void)db, (void)shop, (void)err;
+	m.shop.accepted = true;
+	snprintf(m.shop.rules, sizeof(m.shop.rules), "%s", rules);
+	return 0;
+}
+
+int ledger_jtl_set(struct db *db, int64_t shop, const char *version, const char *objects, struct err *err)
+{
+	(void)db, (void)shop, (void)err;
+	snprintf(m.shop.jtl_version, sizeof(m.shop.jtl_version), "%s", version);
+	snprintf(m.shop.jtl_objects, sizeof(m.shop.jtl_objects), "%s", objects);
+	return 0;
+}
+
+int ledger_shared(struct db *db, int64_t shop, int64_t *count, void (*each)(void *arg, const struct ledger_shared *shared), void *arg,
+                  struct err *err)
+{
+	(void)db, (void)shop, (void)each, (void)arg;
+	*count = 0;
+	return err_set(err, ERR_PERM, "TEST", "with one shop nothing is shared");
 }
 
 int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count,
@@ -348,8 +397,13 @@ int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct 
 	(void)now_ms;
 	if (trip(CALL_WANTED, false, err) != 0)
 		return -1;
-	for (size_t i = 0; i < count; i++)
-		find(rows[i].sku_id)->wanted = maybe_of(rows[i].wanted);
+	for (size_t i = 0; i < count; i++) {
+		struct row *row = find(rows[i].sku_id);
+
+		row->wanted = rows[i].wanted.set ? rows[i].wanted : row->wanted;
+		row->article = rows[i].article.set ? rows[i].article : row->article;
+		row->buffer = rows[i].buffer.set ? rows[i].buffer : row->buffer;
+	}
 	return trip(CALL_WANTED, true, err);
 }
 
@@ -419,6 +473,107 @@ int ledger_restore(struct db *db, int64_t shop, const char *run, const struct le
 		row->doubt_ms = rows[i].doubt_ms;
 	}
 	return 0;
+}
+
+/* --- the lease and the old system --- */
+
+static int look_at_lease(struct err *err)
+{
+	m.checks++;
+	if (m.lose_at == 0 || m.checks < m.lose_at)
+		return 0;
+	return err_set(err, ERR_HOLD, "LEASE_LOST", "another installation has the lease");
+}
+
+static int judge_fence(const void *arg, const struct db_row *row, struct err *err)
+{
+	(void)arg, (void)row;
+	return look_at_lease(err);
+}
+
+struct db_fence lease_fence(const struct lease_grip *grip)
+{
+	return (struct db_fence){ .judge = judge_fence, .arg = grip };
+}
+
+int lease_check(struct db *db, const struct lease_grip *grip, struct err *err)
+{
+	(void)db, (void)grip;
+	return look_at_lease(err);
+}
+
+struct keeper *keeper_start(const struct settings *settings, struct connpool *pool, struct journal *journal, struct err *err)
+{
+	static int keeper;
+
+	(void)settings, (void)pool, (void)journal, (void)err;
+	return (struct keeper *)&keeper;
+}
+
+bool keeper_stop(struct keeper *keeper, int64_t deadline_ms)
+{
+	(void)keeper, (void)deadline_ms;
+	return true;
+}
+
+int keeper_grip(struct keeper *keeper, struct db *db, int64_t shop, struct lease_grip *grip, struct err *err)
+{
+	(void)keeper, (void)db;
+	*grip = (struct lease_grip){ .shop = shop, .epoch = 1, .installation = "test" };
+	return m.foreign ? err_set(err, ERR_HOLD, "LEASE_FOREIGN", "installation x on host y has it") : 0;
+}
+
+void keeper_lost(struct keeper *keeper, int64_t shop, const struct err *err)
+{
+	(void)keeper, (void)shop;
+	m.lost_told += strcmp(err->code, "LEASE_LOST") == 0;
+}
+
+int keeper_take_over(struct keeper *keeper, int64_t shop, const char *from, const char *who, const char *reason, struct err *err)
+{
+	(void)keeper, (void)shop, (void)from, (void)who, (void)reason;
+	return err_set(err, ERR_PERM, "LEASE_NOT_FOREIGN", "no");
+}
+
+void keeper_add(struct keeper *keeper, int64_t shop, struct buf *out)
+{
+	(void)keeper, (void)shop, (void)out;
+}
+
+int old_system_check(struct db *db, int64_t quiet_s, struct err *err)
+{
+	(void)db, (void)quiet_s;
+	m.old_system++;
+	if (m.old_system_at == 0 || m.old_system < m.old_system_at)
+		return 0;
+	return err_set(err, ERR_HOLD, "OLD_SYSTEM", "a fresh row");
+}
+
+int jtl_probe_diff(const char *before, const char *after, struct buf *out)
+{
+	buf_addf(out, "%s -> %s", before, after);
+	return strcmp(before, after) != 0;
+}
+
+/* Not used by these runs. */
+int adoption_report(struct db *db, const char *jtl_database, struct buf *out, size_t *findings, struct err *err)
+{
+	(void)db, (void)jtl_database, (void)out, (void)findings;
+	return err_set(err, ERR_PERM, "TEST", "no database here");
+}
+
+int old_pushes_read(struct db *db, int64_t shop, int64_t since_ms, int64_t after, struct old_push *pushes, size_t chunk, size_t *count,
+                    bool *more, struct err *err)
+{
+	(void)db, (void)shop, (void)since_ms, (void)after, (void)pushes, (void)chunk, (void)count, (void)more;
+	return err_set(err, ERR_PERM, "TEST", "no database here");
+}
+
+int old_pushes_listings(struct db *db, int64_t shop, const int64_t *sku_ids, size_t count,
+                        int (*each)(void *arg, const struct old_listing *listing, struct err *err), void *arg, struct err *err)
+{
+	(void)db, (void)shop, (void)sku_ids, (void)count, (void)each, (void)arg;
+	return err_set(err, ERR_PERM, "TEST", "no database here");
 }
 
 int products_save(struct db *db, int64_t shop, const struct ledger_listing *rows, size_t count, struct err *err)
@@ -563,7 +718,15 @@ static int fresh(void **state)
 		return 0;
 	gateway_order(&w, "/clear", "{}");
 	m.fail_count = 0;
-	m.wrong_rows = false;
+	m.wrong_rows = m.foreign = m.probe_fails = false;
+	m.lose_at = m.old_system_at = m.lost_told = m.buffer = 0;
+	m.first_article = 0;
+	m.version = "test";
+	m.objects = "columns";
+	for (size_t i = 0; i < m.count; i++)
+		m.rows[i].buffer.set = false;
+	commit();
+	m.shop.accepted = false;
 	stock_of(1, ARTICLES, 100);
 	if (!world_gate(&w, GATE_STOCK) || !world_submit(&w, FULL, id) || !world_await(&w, id, &ended))
 		return -1;
@@ -634,7 +797,9 @@ static void the_intent_is_committed_before_the_call(void **state)
 	m.fail_count = 0;
 	/* Not sent, although the intent was stored and its answer lost. */
 	fail_next(CALL_INTEND, 1000, true, ERR_TEMP);
+	m.commit_lost = true;
 	figure_of(QUICK, RUN_FAILED, "pushed");
+	m.commit_lost = false;
 	assert_int_equal(edits(), before);
 	assert_int_equal(unknown(), 10);
 	m.fail_count = 0;
@@ -1110,9 +1275,11 @@ static bool seed_gateway(void)
 	snprintf(number, sizeof(number), "%d", ARTICLES);
 	snprintf(data, sizeof(data), "%s/gateway.json", w.sql.folder);
 	snprintf(log, sizeof(log), "%s/seed.log", w.sql.folder);
+	world_credentials(true);
 	pid = world_spawn(argv, log);
 	if (pid > 0)
 		waitpid(pid, &status, 0);
+	world_credentials(false);
 	return status == 0;
 }
 
@@ -1132,7 +1299,7 @@ static int setup(void **state)
 	snprintf(w.sql.password, sizeof(w.sql.password), "Test-42-password");
 	snprintf(w.state, sizeof(w.state), "%s/state", w.sql.folder);
 	if (mkdir(w.state, 0700) != 0 || !seed_gateway() || !world_start_gateway(&w) ||
-	    !world_configure(&w, "temu:\n  rate: 1000\n", "    zero_share_percent: 30\n") || !world_start_engine(&w)) {
+	    !world_configure(&w, "temu:\n  rate: 1000\n", "    zero_share_percent: 30\n    raise_share_percent: 100\n") || !world_start_engine(&w)) {
 		fprintf(stderr, "world: %s %s\n", w.err.code, w.err.text);
 		return -1;
 	}

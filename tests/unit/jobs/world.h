@@ -127,15 +127,23 @@ static bool world_start_gateway(struct world *w)
 	return world_ports(w->gateway, ports, &w->gateway_port, &w->gateway_control);
 }
 
-/* The shops' credentials are no setting of the daemons, which would refuse the variable. */
-static bool world_seed(const struct world *w, int articles, const char *own_collation, const char *data)
+/* The shops' credentials for the seed; no setting of the daemons, which would refuse the variable. */
+static void world_credentials(bool set)
+{
+	if (set)
+		setenv("TEMU_SEED_SHOPS",
+		       "[{\"app_key\":\"" APP_KEY "\",\"app_secret\":\"" APP_SECRET "\",\"access_token\":\"" ACCESS_TOKEN "\"}]", 1);
+	else
+		unsetenv("TEMU_SEED_SHOPS");
+}
+
+WORLD_UNUSED static bool world_seed(const struct world *w, int articles, const char *own_collation, const char *data)
 {
 	bool seeded;
 
-	setenv("TEMU_SEED_SHOPS",
-	       "[{\"app_key\":\"" APP_KEY "\",\"app_secret\":\"" APP_SECRET "\",\"access_token\":\"" ACCESS_TOKEN "\"}]", 1);
+	world_credentials(true);
 	seeded = sql_world_seed(&w->sql, articles, own_collation, data);
-	unsetenv("TEMU_SEED_SHOPS");
+	world_credentials(false);
 	return seeded;
 }
 

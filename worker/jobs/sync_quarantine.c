@@ -1,0 +1,172 @@
+/* SKUs that TEMU refuses again and again, as a run sees them: left out until they are due, and told once. The counting is the journal's. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/log.h"
+#include "worker/jobs/sync.h"
+
+#define BATCH 500
+#define NAMED_MAX 5 /* in the alarm; the list has them all */
+
+/* --- what was refused before --- */
+
+static void release_sick(struct sick *sick)
+{
+	free(sick->code);
+	free(sick->text);
+	free(sick->request_id);
+}
+
+void sync_quarantine_release(struct sync *sync)
+{
+	for (size_t i = 0; i < sync->quarantine.count; i++)
+		release_sick(&sync->quarantine.items[i]);
+	free(sync->quarantine.items);
+	sync->quarantine = (struct quarantine){ .items = NULL };
+}
+
+struct loading {
+	struct quarantine *quarantine;
+	bool no_memory;
+};
+
+static bool take_sick(const struct quarantine_record *record, void *arg)
+{
+	struct loading *l = arg;
+	struct quarantine *q = l->quarantine;
+	struct sick sick = { .sku_id = record->sku_id, .next_ms = record->next_ms, .in = record->since_ms != 0 };
+
+	if (q->count == q->room) {
+		size_t room = q->room ? q->room * 2 : 64;
+		struct sick *items = realloc(q->items, room * sizeof(*items));
+
+		l->no_memory = !items;
+		if (!items)
+			return false;
+		q->items = items;
+		q->room = room;
+	}
+	sick.code = strdup(record->code);
+	sick.text = strdup(record->text);
+	sick.request_id = strdup(record->request_id);
+	q->items[q->count++] = sick;
+	l->no_memory = !sick.code || !sick.text || !sick.request_id;
+	return !l->no_memory;
+}
+
+int sync_quarantine_load(struct sync *sync, struct err *err)
+{
+	struct loading l = { .quarantine = &sync->quarantine };
+
+	sync_quarantine_release(sync);
+	if (journal_quarantine_list(sync->env->journal, sync->shop->id, true, 0, 0, take_sick, &l, err) != 0)
+		return -1;
+	return l.no_memory ? err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory for the quarantine") : 0;
+}
+
+static int by_sku_id(const void *a, const void *b)
+{
+	int64_t x = ((const struct sick *)a)->sku_id, y = ((const struct sick *)b)->sku_id;
+
+	return x < y ? -1 : x > y;
+}
+
+const struct sick *sync_quarantine_find(const struct sync *sync, int64_t sku_id)
+{
+	struct sick key = { .sku_id = sku_id };
+	const struct quarantine *q = &sync->quarantine;
+
+	return q->count ? bsearch(&key, q->items, q->count, sizeof(key), by_sku_id) : NULL;
+}
+
+bool sync_quarantine_leaves_out(const struct sick *sick, int64_t now_ms)
+{
+	return sick && sick->in && now_ms < sick->next_ms;
+}
+
+/* --- the items of those left out --- */
+
+static struct item_record record_of(struct sync *sync, const struct listing *item)
+{
+	const struct sick *sick = sync_quarantine_find(sync, item->sku_id);
+
+	report_add(&sync->report, REPORT_QUARANTINE, item->sku_id, item->sku, "%s %s", sick->code, sick->text);
+	return (struct item_record){
+		.sku = item->sku,
+		.sku_id = item->sku_id,
+		.goods_id = item->goods_id,
+		.has_from = item->known.set,
+		.from = item->known.value,
+		.has_to = true,
+		.to = item->wanted.quantity,
+		.outcome = ITEM_SKIPPED,
+		.reason = "quarantine",
+		.code = sick->code,
+		.request_id = sick->request_id,
+		.text = sick->text,
+	};
+}
+
+int sync_quarantine_store(struct sync *sync, struct err *err)
+{
+	struct item_record *rows;
+	size_t used = 0;
+	int rc = 0;
+
+	if (sync->figures.quarantined == 0)
+		return 0;
+	rows = calloc(BATCH, sizeof(*rows));
+	if (!rows)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+	for (size_t i = 0; rc == 0 && i < sync->list.count; i++) {
+		if (!sync->list.items[i].quarantined)
+			continue;
+		rows[used++] = record_of(sync, &sync->list.items[i]);
+		if (used == BATCH) {
+			rc = sync_items(sync, rows, used, err);
+			used = 0;
+		}
+	}
+	if (rc == 0)
+		rc = sync_items(sync, rows, used, err);
+	free(rows);
+	run_count(sync->run, RUN_SKIPPED, sync->figures.quarantined);
+	log_warning("%" PRId64 " SKUs are in quarantine and left out: TEMU refused them again and again", sync->figures.quarantined);
+	return rc;
+}
+
+/* --- judging --- */
+
+struct entering {
+	struct buf names;
+	int64_t count;
+};
+
+static void take_entered(const struct quarantine_record *record, void *arg)
+{
+	struct entering *e = arg;
+
+	log_warning("SKU %" PRId64 " \"%s\" goes into quarantine: refused %" PRId64 " times, at last with %s %s", record->sku_id, record->sku,
+	            record->refusals, record->code, record->text);
+	if (e->count++ < NAMED_MAX)
+		buf_addf(&e->names, "%s%" PRId64 " \"%s\" (%s %s)", e->names.len ? ", " : "", record->sku_id, record->sku, record->code,
+		         record->text);
+}
+
+int sync_quarantine_judge(struct sync *sync, const struct quarantine_verdict *verdicts, size_t count, struct err *err)
+{
+	struct entering e = { .count = 0 };
+	int rc;
+
+	if (count == 0)
+		return 0;
+	buf_init(&e.names, 8192);
+	rc = journal_quarantine_judge(sync->env->journal, sync->shop->id, run_id(sync->run), verdicts, count, take_entered, &e, err);
+	if (rc == 0 && e.count > 0)
+		run_alarm(sync->run, "QUARANTINE",
+		          "%" PRId64 " SKUs that TEMU refused %d times go into quarantine: %s%s. They are tried once a day (all of them: GET "
+		          "/api/shops/%" PRId64 "/quarantine); correct them at TEMU, then DELETE .../quarantine/{sku_id} has the next run try",
+		          e.count, QUARANTINE_AFTER, buf_text(&e.names), e.count > NAMED_MAX ? ", ..." : "", sync->shop->id);
+	buf_release(&e.names);
+	return rc;
+}
