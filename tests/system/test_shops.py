@@ -149,20 +149,35 @@ class TwoShops(StackCase):
                     self.assertEqual(self.stack.temu_stock(0), before, "a read that cannot be believed pushes nothing")
                 self.mend(run_id)
 
+    def rates(self):
+        """Of the two keys, in the order of their first use."""
+        rates = sorted(self.stack.request("GET", "/api/system")[2]["pools"]["rates"], key=lambda rate: rate["number"])
+        self.assertEqual([rate["number"] for rate in rates], [1, 2])
+        return rates
+
+    def calls_made(self):
+        counts = self.stack.gateway_control("GET", "/stats")["counts"]
+        return [sum(row["calls"] for row in counts if row["mall_id"] == mall) for mall in self.malls]
+
     def test_10_each_app_key_has_a_budget_of_its_own(self):
-        count = {mall: sum(row["calls"] for row in self.stack.gateway_control("GET", "/stats")["counts"] if row["mall_id"] == mall)
-                 for mall in self.malls}
-        self.assertGreater(min(count.values()), 0)
-        rates = self.stack.request("GET", "/api/system")[2]["pools"]["rates"]
-        self.assertEqual(len(rates), 2, rates)
-        # The gateway limits each key by itself: as many calls as fit into one key's second are made by each at once.
+        before, calls = self.rates(), self.calls_made()
+        self.stack.gateway_control("POST", "/fault", {"kind": "code", "code": 4000004, "count": 1, "mall_id": self.malls[0]})
+        for run in self.both():
+            self.assertEqual(run["state"], "success", run)
+        after = self.rates()
+        self.assertEqual([now["taken"] - was["taken"] for was, now in zip(before, after)],
+                         [now - was for was, now in zip(calls, self.calls_made())], "who calls pays, and from the own budget")
+        self.assertEqual([now["limited"] - was["limited"] for was, now in zip(before, after)], [1, 0])
+        self.assertLess(after[0]["rate"], before[0]["rate"])
+        self.assertEqual(after[1]["rate"], before[1]["rate"])
+        # TEMU counts each key by itself, too: what fits into one key's second is taken by each at once.
         self.stack.gateway_control("POST", "/rate", {"per_second": 6})
         try:
             calls = self.stack.gateway_control("GET", "/stats")["total"]
             for run in self.both():
                 self.assertEqual(run["state"], "success", run)
-            refused = [call for call in self.stack.temu_calls(calls) if call["outcome"] == "4000004"]
-            self.assertEqual(refused, [])
+            self.assertEqual([call for call in self.stack.temu_calls(calls) if call["outcome"] == "4000004"], [])
+            self.assertGreater(self.stack.gateway_control("GET", "/stats")["total"] - calls, 6)
         finally:
             self.stack.gateway_control("POST", "/rate", {"per_second": self.rate})
 
