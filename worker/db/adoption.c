@@ -167,9 +167,9 @@ int adoption_report(struct db *db, const char *jtl_database, struct buf *out, si
 		         found);
 		if (found > 0)
 			buf_add_text(out,
-			             "None of it stops a run. What these tables say TEMU has is not believed: the first full run "
-			             "compares every SKU with\nTEMU itself, and once the gate is open it writes the products and "
-			             "inventory rows anew. No statement below was run.\n");
+			             "None of it makes a run do wrong: what these tables say TEMU has is not believed. The first full "
+			             "run compares every SKU\nwith TEMU itself, and once the gate is open runs write the products "
+			             "and inventory rows anew. No statement below was run.\n");
 		buf_add_text(out, buf_text(&body));
 		rc = buf_check(out, "adoption report", err);
 	}

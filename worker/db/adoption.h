@@ -1,6 +1,6 @@
 /* adoption: what is amiss in the tables the old system left (jtl_database.md 6), each kind with what it means and, where a statement can
- * mend it without guessing, that statement for a person to run. Reads only. None of it stops a run: what TEMU has is read from TEMU and
- * never believed from these tables. */
+ * mend it without guessing, that statement for a person to run. Reads only. None of it makes a run do wrong: what TEMU has is read from TEMU
+ * and never believed from these tables. */
 #ifndef WORKER_DB_ADOPTION_H
 #define WORKER_DB_ADOPTION_H
 

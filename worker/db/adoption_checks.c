@@ -24,7 +24,20 @@
 	"WHERE p.jtl_article_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM <JTL>.dbo.tArtikel a\n" \
 	"  WHERE a.kArtikel = p.jtl_article_id AND a.cArtNr COLLATE DATABASE_DEFAULT = p.sku)"
 
+#define SKU_KEY \
+	"FROM sys.indexes i\n"                                                                          \
+	"JOIN sys.index_columns x ON x.object_id = i.object_id AND x.index_id = i.index_id\n"           \
+	"JOIN sys.columns c ON c.object_id = x.object_id AND c.column_id = x.column_id\n"               \
+	"WHERE i.object_id = OBJECT_ID(N'dbo.temu_products') AND i.is_unique = 1 AND i.is_primary_key = 0 AND c.name = N'sku'"
+
 static const struct adoption_check checks[] = {
+	{ "sku_key", "A unique key on the SKU of the products",
+	  "The migration removed the old system's; somebody made one again. A run that finds a second listing of a SKU would fail on it.",
+	  "SELECT i.index_id AS place, N'key ' + i.name AS what\n" SKU_KEY,
+	  "DECLARE @key nvarchar(500)\n"
+	  "SELECT @key = CASE WHEN i.is_unique_constraint = 1 THEN N'ALTER TABLE dbo.temu_products DROP CONSTRAINT ' + QUOTENAME(i.name)\n"
+	  "  ELSE N'DROP INDEX ' + QUOTENAME(i.name) + N' ON dbo.temu_products' END\n" SKU_KEY "\n"
+	  "EXEC (@key)" },
 	{ "inventory_doubled", "Products with more than one inventory row",
 	  "Two runs of the old system that met each added one. Written alike from the first open run on. Mended, the row written last stays.",
 	  "SELECT p.id AS place, " PRODUCT " + N': ' + CONVERT(nvarchar(20), d.n) + N' rows' + CASE WHEN d.alike = 1 THEN N''\n"
