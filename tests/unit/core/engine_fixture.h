@@ -115,7 +115,7 @@ fixture_advance(struct fixture *fx, int64_t ms)
 /* {"do":WORD,"times":N}: the word holds for the first N attempts begun since toy_begun was reset; afterwards the steps are fine.
  *   temp, perm, hold, none: step two fails with that class; wait: TEMP that asks for 60 s; block: waits until the gate opens or the run is
  *   to stop; cut: the same, but says TEMP when it was stopped; pause: run_pause for an hour; deaf: waits for the gate, whatever happens; partial; begin: TEMP from begin; quick: step two is
- *   left out; figures: progress, counters, a result, an item; bad_result; kill: the process is killed */
+ *   left out; guard: PERM GUARD_TOY unless confirmed, always: also then; alarm: says three, two of them alike, and holds; figures: progress, counters, a result, an item; bad_result; kill: the process is killed */
 static atomic_int toy_begun, toy_steps, toy_ended;
 
 struct toy {
@@ -217,6 +217,16 @@ toy_two(struct run *run, void *state, struct err *err)
 		return err_set(err, ERR_PERM, "TOY_PERM", "never");
 	if (strcmp(toy->word, "hold") == 0)
 		return err_set(err, ERR_HOLD, "TOY_HOLD", "waits for a key");
+	if (strcmp(toy->word, "guard") == 0 && json_is_null(json_get(run_params(run), "confirm")))
+		return err_set(err, ERR_PERM, "GUARD_TOY", "too much at once");
+	if (strcmp(toy->word, "always") == 0)
+		return err_set(err, ERR_PERM, "GUARD_TOY", "too much at once, confirmed or not");
+	if (strcmp(toy->word, "alarm") == 0) {
+		run_alarm(run, "TOY_ALARM", "%d of %d", 3, 4);
+		run_alarm(run, "TOY_ALARM", "once more");
+		run_alarm(run, "TOY_OTHER", "another");
+		return err_set(err, ERR_HOLD, "TOY_HOLD", "waits for somebody");
+	}
 	if (strcmp(toy->word, "none") == 0)
 		return -1;
 	if (strcmp(toy->word, "wait") == 0) {
