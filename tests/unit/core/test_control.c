@@ -376,6 +376,113 @@ gates_and_shops(void **state)
 }
 
 static void
+confirm(void **state)
+{
+	char args[300], plan[RUN_ID_MAX], id[RUN_ID_MAX];
+	(void)state;
+	run_to("{\"do\":\"guard\"}", RUN_FAILED, plan);
+	snprintf(args, sizeof(args), "{\"run_id\":\"%s\",\"only\":\"everything\"}", plan);
+	refused(CMD_PLAN_CONFIRM, args, PROTO_BAD_REQUEST);
+	refused(CMD_PLAN_CONFIRM, "{}", PROTO_BAD_REQUEST);
+	refused(CMD_PLAN_CONFIRM, "{\"run_id\":\"toy.1.000000009999\"}", PROTO_UNKNOWN_RUN);
+	snprintf(args, sizeof(args), "{\"run_id\":\"%s\",\"only\":\"sold_out\",\"reason\":\"sale\",\"who\":\"me\"}", plan);
+	struct proto_reply reply = must(CMD_PLAN_CONFIRM, args);
+	snprintf(id, sizeof(id), "%s", json_get_string(reply.data, "run_id", ""));
+	assert_string_equal(json_get_string(reply.data, "state", ""), "queued");
+	assert_int_equal(json_size(reply.data), 2);
+	proto_reply_release(&reply);
+	fixture_await_state(&fixture, id, RUN_SUCCESS);
+	reply = ask(CMD_PLAN_CONFIRM, args);
+	assert_true(!reply.ok && reply.code == PROTO_PLAN_CONFIRMED);
+	assert_string_equal(json_get_string(reply.data, "run_id", ""), id);
+	proto_reply_release(&reply);
+	with_id(id, args);
+	refused(CMD_PLAN_CONFIRM, args, PROTO_PLAN_NONE);
+	run_to("{\"do\":\"guard\"}", RUN_FAILED, plan);
+	fixture_advance(&fixture, PLAN_CONFIRM_MS);
+	with_id(plan, args);
+	refused(CMD_PLAN_CONFIRM, args, PROTO_PLAN_OLD);
+}
+
+static void
+refuse_thrice(int64_t shop, int64_t sku_id, const char *text)
+{
+	struct quarantine_verdict verdict = { .sku_id = sku_id, .goods_id = 9, .refused = true, .sku = "ART-1", .code = "TEMU_150013002",
+		                              .text = text, .request_id = "eu-1" };
+	const char *const runs[] = { "r1", "r2", "r3" };
+	struct err err = ERR_INIT;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(journal_quarantine_judge(fixture.journal, shop, runs[i], &verdict, 1, NULL, NULL, &err), 0);
+}
+
+static void
+quarantine(void **state)
+{
+	char args[200], controls[QUARANTINE_TEXT_MAX + 1], after[30] = "";
+	int64_t pages = 0, seen_items = 0;
+	(void)state;
+	struct proto_reply reply = must(CMD_QUARANTINE_LIST, "{\"shop\":2}");
+	assert_string_equal(print(reply.data), "{\"shop\":2,\"quarantined\":0,\"items\":[],\"next\":null}");
+	proto_reply_release(&reply);
+	refuse_thrice(2, 9007199254740993, "never");
+	reply = must(CMD_QUARANTINE_LIST, "{\"shop\":2,\"after\":\"9007199254740992\",\"limit\":1}");
+	const struct json *item = json_first(json_get(reply.data, "items"));
+	assert_int_equal(json_size(item), 11);
+	assert_string_equal(json_get_string(item, "sku_id", ""), "9007199254740993");
+	assert_string_equal(json_get_string(item, "goods_id", ""), "9");
+	assert_string_equal(json_get_string(item, "text", ""), "never");
+	assert_int_equal(json_get_int64(item, "refusals", 0), 3);
+	assert_int_equal(strlen(json_get_string(item, "next_try", "")), strlen("2026-11-24T05:04:17.123Z"));
+	assert_int_equal(json_get_int64(reply.data, "quarantined", 0), 1);
+	assert_true(json_is_null(json_get(reply.data, "next")));
+	proto_reply_release(&reply);
+	reply = must(CMD_QUARANTINE_FREE, "{\"shop\":2,\"sku_id\":\"9007199254740993\",\"who\":\"me\"}");
+	assert_string_equal(print(reply.data), "{\"shop\":2,\"sku_id\":\"9007199254740993\",\"quarantined\":0}");
+	proto_reply_release(&reply);
+	refused(CMD_QUARANTINE_FREE, "{\"shop\":2,\"sku_id\":\"9007199254740993\"}", PROTO_NOT_QUARANTINED);
+	refused(CMD_QUARANTINE_FREE, "{\"shop\":3,\"sku_id\":\"1\"}", PROTO_UNKNOWN_SHOP);
+	refused(CMD_QUARANTINE_LIST, "{\"shop\":3}", PROTO_UNKNOWN_SHOP);
+	const char *const bad[] = { "-1", "1x", " 1", "+1", "9223372036854775808", "0x1" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(args, sizeof(args), "{\"shop\":2,\"sku_id\":\"%s\"}", bad[i]);
+		refused(CMD_QUARANTINE_FREE, args, PROTO_BAD_REQUEST);
+		snprintf(args, sizeof(args), "{\"shop\":2,\"after\":\"%s\"}", bad[i]);
+		refused(CMD_QUARANTINE_LIST, args, PROTO_BAD_REQUEST);
+	}
+	memset(controls, '\x01', sizeof(controls) - 1); /* six times as long in JSON: pages end early, none is too large */
+	controls[sizeof(controls) - 1] = '\0';
+	for (int64_t sku = 1; sku <= 60; sku++)
+		refuse_thrice(2, sku, controls);
+	do {
+		snprintf(args, sizeof(args), "{\"shop\":2,\"after\":\"%s\"}", after);
+		reply = must(CMD_QUARANTINE_LIST, args);
+		for (item = json_first(json_get(reply.data, "items")); item != NULL; item = json_next(item))
+			assert_int_equal(atoll(json_get_string(item, "sku_id", "")), ++seen_items);
+		snprintf(after, sizeof(after), "%s", json_get_string(reply.data, "next", ""));
+		proto_reply_release(&reply);
+		pages++;
+	} while (after[0] != '\0');
+	assert_int_equal(seen_items, 60);
+	assert_in_range(pages, 2, 10);
+	reply = must(CMD_SHOP_LIST, NULL);
+	assert_int_equal(json_get_int64(json_next(json_first(json_get(reply.data, "shops"))), "quarantined", 0), 60);
+	proto_reply_release(&reply);
+}
+
+static void
+lease(void **state)
+{
+	(void)state;
+	struct proto_reply reply = must(CMD_LEASE_TAKE, "{\"shop\":2,\"from\":\"stranger\",\"reason\":\"moved\",\"who\":\"me\"}");
+	assert_string_equal(print(reply.data), "{\"shop\":2,\"from\":\"stranger\",\"state\":\"asked\"}");
+	proto_reply_release(&reply);
+	assert_string_equal(taken, "2|stranger|me|moved");
+	refused(CMD_LEASE_TAKE, "{\"shop\":2,\"from\":\"nobody\"}", PROTO_LEASE_NOT_FOREIGN);
+	refused(CMD_LEASE_TAKE, "{\"shop\":3,\"from\":\"stranger\"}", PROTO_UNKNOWN_SHOP);
+	refused(CMD_LEASE_TAKE, "{\"shop\":2}", PROTO_BAD_REQUEST);
+}
+
+static void
 numbers(void **state)
 {
 	(void)state;
@@ -515,7 +622,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hello), cmocka_unit_test(never_run), cmocka_unit_test(status_and_kpi), cmocka_unit_test(submit_get_cancel),
-		cmocka_unit_test(lists), cmocka_unit_test(gates_and_shops), cmocka_unit_test(numbers), cmocka_unit_test(bad_messages),
+		cmocka_unit_test(lists), cmocka_unit_test(gates_and_shops), cmocka_unit_test(confirm), cmocka_unit_test(quarantine),
+		cmocka_unit_test(lease), cmocka_unit_test(numbers), cmocka_unit_test(bad_messages),
 		cmocka_unit_test(read_chunks), cmocka_unit_test(live_events), cmocka_unit_test(oversized_group), cmocka_unit_test(stopping),
 	};
 	log_init("test", LEVEL_ERROR, LOG_TEXT);
