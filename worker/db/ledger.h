@@ -44,9 +44,9 @@ struct ledger_row {
 	struct maybe product;   /* temu_products.id; the rest of this block is of that row */
 	int64_t product_goods;
 	const char *product_sku, *goods_name; /* "" when NULL */
-	bool product_active;
+	bool product_active; /* also false where several rows of the listing differ */
 	struct maybe product_article; /* jtl_article_id */
-	struct maybe inventory; /* the first temu_inventory.id of the product; the rest is of that row */
+	struct maybe inventory; /* the first temu_inventory.id of the listing, not set where its rows differ; the rest is of that row */
 	int64_t jtl_stock, temu_stock;
 	bool needs_sync;
 };

@@ -476,6 +476,60 @@ static void double_rows_are_written_alike(void **state)
 	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_inventory WHERE jtl_article_id = 77"), 3);
 }
 
+static int take_row(void *arg, const struct ledger_row *row, struct err *unused)
+{
+	struct ledger_row *out = arg;
+
+	(void)unused;
+	if (row->sku_id == 106)
+		*out = *row;
+	return 0;
+}
+
+static struct ledger_row ledger_of_106(void)
+{
+	struct ledger_shop shop;
+	struct ledger_row row = { .sku_id = 0 };
+
+	OK(ledger_read(db, 1, &shop, take_row, &row, &err));
+	assert_int_equal(row.sku_id, 106);
+	return row;
+}
+
+/* So that the next run writes them. */
+static void double_rows_that_differ_count_as_wrong(void **state)
+{
+	static const char *const made[] = {
+		"UPDATE dbo.temu_products SET sku = N'AD-NAME-NEW' WHERE sku_id = 106",
+		"UPDATE dbo.temu_products SET goods_id = 2 WHERE id = (SELECT MAX(id) FROM dbo.temu_products WHERE sku_id = 106)",
+		"UPDATE dbo.temu_products SET goods_id = 2, is_active = CASE WHEN sku = N'x' THEN 0 ELSE 1 END WHERE sku_id = 106",
+		"UPDATE dbo.temu_inventory SET needs_sync = 1 WHERE product_id = (SELECT MAX(id) FROM dbo.temu_products WHERE sku_id = 106)",
+		"UPDATE dbo.temu_inventory SET needs_sync = 1",
+		"DELETE FROM dbo.temu_inventory WHERE product_id = (SELECT MAX(id) FROM dbo.temu_products WHERE sku_id = 106)",
+	};
+	static const bool same[][2] = { { true, true }, { false, true }, { true, true }, { true, false }, { true, true }, { true, false } };
+
+	(void)state;
+	if (!world.there)
+		skip();
+	RUN_ALL(damage);
+	run("INSERT INTO dbo.temu_ledger (shop, sku_id, goods_id, sku, product_id) SELECT 1, 106, 1, N'AD-NAME-NEW', MIN(id) FROM "
+	    "dbo.temu_products WHERE sku_id = 106");
+	assert_false(ledger_of_106().product_active);
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		struct ledger_row row;
+
+		run(made[i]);
+		row = ledger_of_106();
+		assert_true(row.product.set);
+		assert_int_equal(row.product_active, same[i][0]);
+		assert_int_equal(row.inventory.set, same[i][1]);
+	}
+	/* The old system gave the row another skuId. */
+	run("UPDATE dbo.temu_products SET sku_id = 999 WHERE sku_id = 106");
+	assert_false(ledger_of_106().product.set);
+}
+
 static int setup(void **state)
 {
 	struct schema_list list = schema_own();
@@ -514,6 +568,7 @@ int main(void)
 		cmocka_unit_test_setup(a_jtl_database_that_cannot_be_read, clean),
 		cmocka_unit_test_setup(a_cut_connection_is_an_error, clean),
 		cmocka_unit_test_setup(double_rows_are_written_alike, clean),
+		cmocka_unit_test_setup(double_rows_that_differ_count_as_wrong, clean),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
