@@ -12,9 +12,11 @@
 #define HOST_SHOWN 80 /* bytes of a host name in an error text */
 #define WHO_MAX 200
 
+/* All rounded alike, so that a time just written is never ahead of now. */
 #define COLUMNS                                                                                                        \
 	"SELECT installation, place, host, epoch, CONVERT(varchar(33), taken_at, 126), CONVERT(varchar(33), renewed_at, 126),\n" \
-	"  CONVERT(varchar(33), expires_at, 126), CONVERT(varchar(33), SYSUTCDATETIME(), 126) FROM dbo.temu_lease"
+	"  CONVERT(varchar(33), expires_at, 126), CONVERT(varchar(33), CAST(SYSUTCDATETIME() AS datetime2(3)), 126)\n"         \
+	"FROM dbo.temu_lease"
 #define HOST "(SELECT j.h FROM OPENJSON(@j) WITH (h nvarchar(128) '$.h') j)"
 #define TAKE                                                                                                           \
 	"UPDATE dbo.temu_lease WITH (UPDLOCK, HOLDLOCK) SET installation = @installation, place = @place, host = " HOST ",\n" \
@@ -37,7 +39,7 @@ static const char sql_renew[] =
     "  expires_at = DATEADD(second, @ttl, SYSUTCDATETIME())\n"
     "WHERE shop = @shop AND installation = @installation AND epoch = @epoch\n" COLUMNS " WHERE shop = @shop";
 
-static const char sql_release[] = "UPDATE dbo.temu_lease WITH (UPDLOCK, HOLDLOCK) SET expires_at = SYSUTCDATETIME()\n"
+static const char sql_release[] = "UPDATE dbo.temu_lease WITH (UPDLOCK, HOLDLOCK) SET expires_at = DATEADD(millisecond, -1, SYSUTCDATETIME())\n"
 				  "WHERE shop = @shop AND installation = @installation AND epoch = @epoch AND expires_at > SYSUTCDATETIME()";
 
 /* --- the row --- */

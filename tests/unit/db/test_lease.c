@@ -327,6 +327,89 @@ static void the_fence_lets_the_holder_write(void **state)
 	assert_false(db_in_transaction(db) || db_doubtful(db));
 }
 
+/* --- fences in general --- */
+
+struct any_fence {
+	const char *sql;
+	int judged, refuse_after; /* refuse_after 1 = at once, 0 = never */
+	bool without_row;
+};
+
+static void add_any(const void *arg, struct buf *sql)
+{
+	buf_add_text(sql, ((const struct any_fence *)arg)->sql);
+}
+
+static struct any_fence *fence_under_test;
+
+static int judge_any(const void *arg, const struct db_row *row, struct err *why)
+{
+	struct any_fence *any = fence_under_test;
+
+	assert_ptr_equal(arg, any);
+	any->judged++;
+	any->without_row = row == NULL;
+	return any->refuse_after ? err_set(why, ERR_HOLD, "NO", "not now") : 0;
+}
+
+static int through(struct any_fence *any, struct write *write)
+{
+	struct db_fence fence = { add_any, judge_any, any };
+
+	fence_under_test = any;
+	err_clear(&err);
+	return db_transaction(db, &fence, write_shop, write, &err);
+}
+
+static void a_fence_is_asked_once_and_leaves_nothing_open(void **state)
+{
+	struct any_fence rows = { .sql = "SELECT 1 UNION ALL SELECT 2" }, none = { .sql = "SELECT 1 WHERE 1 = 0" },
+	                 no = { .sql = "SELECT 1 UNION ALL SELECT 2", .refuse_after = 1 },
+	                 broken = { .sql = "SELECT x FROM dbo.no_such_table" };
+	struct write write = { 0 };
+
+	(void)state;
+	if (!world.there)
+		skip();
+	assert_int_equal(through(&no, &write), -1);
+	assert_string_equal(err.code, "NO");
+	assert_int_equal(no.judged, 1);
+	assert_int_equal(through(&broken, &write), -1);
+	assert_int_equal(err.number, 208);
+	assert_int_equal(broken.judged, 0);
+	assert_int_equal(write.calls, 0);
+	assert_false(db_in_transaction(db) || db_doubtful(db));
+	assert_int_equal(world_number(db, "SELECT COUNT(*) FROM dbo.temu_shop"), 0);
+	OK(through(&rows, &write));
+	assert_int_equal(rows.judged, 1);
+	assert_false(rows.without_row);
+	assert_true(world_run_sql(db, "DELETE FROM dbo.temu_shop"));
+	OK(through(&none, &write));
+	assert_int_equal(none.judged, 1);
+	assert_true(none.without_row);
+	assert_int_equal(write.calls, 2);
+}
+
+static void a_fence_that_waits_too_long_writes_nothing(void **state)
+{
+	struct lease_grip grip;
+	struct write write = { 0 };
+	struct db_fence fence;
+
+	(void)state;
+	if (!world.there)
+		skip();
+	grip = taken(&here, 1);
+	fence = lease_fence(&grip);
+	assert_true(world_run_sql(db, "SET LOCK_TIMEOUT 200"));
+	assert_true(world_run_sql(other, "BEGIN TRANSACTION\nUPDATE dbo.temu_lease SET epoch = epoch WHERE shop = 1"));
+	FAILS(db_transaction(db, &fence, write_shop, &write, &err), ERR_TEMP, "SQL_1222");
+	assert_true(world_run_sql(other, "ROLLBACK TRANSACTION"));
+	assert_int_equal(write.calls, 0);
+	OK(db_transaction(db, &fence, write_shop, &write, &err));
+	assert_true(world_run_sql(db, "SET LOCK_TIMEOUT 2000"));
+}
+
 struct taker {
 	const struct lease_self *self;
 	const char *from;
@@ -581,6 +664,8 @@ int main(void)
 		cmocka_unit_test_teardown(released_it_is_free_for_a_moved_folder_only, clean),
 		cmocka_unit_test_teardown(our_own_clock_does_not_matter, clean),
 		cmocka_unit_test_teardown(the_fence_lets_the_holder_write, clean),
+		cmocka_unit_test_teardown(a_fence_is_asked_once_and_leaves_nothing_open, clean),
+		cmocka_unit_test_teardown(a_fence_that_waits_too_long_writes_nothing, clean),
 		cmocka_unit_test_teardown(taking_over_waits_for_the_commit, clean),
 		cmocka_unit_test_teardown(two_takers_at_once_one_wins, clean),
 		cmocka_unit_test_teardown(renewals_and_fences_do_not_lock_each_other_out, clean),

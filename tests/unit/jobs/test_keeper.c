@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include "common/clock.h"
 #include "common/json.h"
@@ -646,6 +647,55 @@ static void cut_off_it_stays_held_and_ends_in_time(void **state)
 	world.there = false;
 }
 
+/* It accepts connections into its backlog and says nothing. */
+static int listen_mutely(int *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	*port = ntohs(address.sin_port);
+	return fd;
+}
+
+static bool somebody_knocks(int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+
+	return poll(&poller, 1, WAIT_MS) == 1;
+}
+
+/* The thread outlives the test: what it uses stays. */
+static void a_login_that_hangs_does_not_hold_up_the_end(void **state)
+{
+	static struct side mute;
+	static struct keeper *left;
+	static char server[40];
+	int64_t begun;
+	int fd, port;
+
+	(void)state;
+	fd = listen_mutely(&port);
+	side_folder(&mute, "mute");
+	snprintf(server, sizeof(server), "127.0.0.1:%d", port);
+	world.config.server = server;
+	OK(db_setup(&world.config, &err));
+	side_start(&mute, 60);
+	left = mute.keeper;
+	assert_true(somebody_knocks(fd));
+	begun = clock_mono_ms();
+	assert_false(keeper_stop(left, begun + 200));
+	assert_in_range(clock_mono_ms() - begun, 150, 5000);
+	close(fd);
+	mute.keeper = NULL;
+	world.config.server = world.address;
+	snprintf(b.state, sizeof(b.state), "%s", mute.state); /* its files only */
+}
+
 /* --- */
 
 static int start(void **state)
@@ -689,6 +739,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_restarted_machine_is_no_news, clean),
 		cmocka_unit_test_teardown(blocked_keeps_its_since, clean),
 		cmocka_unit_test_teardown(cut_off_it_stays_held_and_ends_in_time, clean),
+		cmocka_unit_test_teardown(a_login_that_hangs_does_not_hold_up_the_end, clean),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
