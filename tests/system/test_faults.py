@@ -63,10 +63,10 @@ class Faults(StackCase):
     # --- SQL Server ---
 
     def test_connection_cut_in_the_middle_of_the_stock_rows(self):
-        self.sync_with_sql_fault("cut-rows 5 match=vLagerbestand")
+        self.sync_with_sql_fault("cut-rows 5 match=\"vLagerbestandProLager v\"")
 
     def test_connection_closed_in_an_orderly_way_in_the_middle_of_the_stock_rows(self):
-        self.sync_with_sql_fault("cut-clean-rows 5 match=vLagerbestand")
+        self.sync_with_sql_fault("cut-clean-rows 5 match=\"vLagerbestandProLager v\"")
 
     def test_connection_cut_after_a_write_was_executed(self):
         self.sync_with_sql_fault("cut-after match=temu_ledger count=2")
@@ -75,12 +75,12 @@ class Faults(StackCase):
         self.sync_with_sql_fault("error 1205 13 match=temu_ledger", "error 1205 13 match=temu_products")
 
     def test_lock_time_out(self):
-        self.sync_with_sql_fault("error 1222 16 match=temu_ledger", "error 1222 16 match=vLagerbestand")
+        self.sync_with_sql_fault("error 1222 16 match=temu_ledger", "error 1222 16 match=\"vLagerbestandProLager v\"")
 
     def test_error_after_some_rows_is_no_short_list(self):
         wanted = self.change_stock()
         before = self.stack.temu_stock()
-        self.stack.sql_control_line("error 8134 16 after-rows=3 match=vLagerbestand")
+        self.stack.sql_control_line("error 8134 16 after-rows=3 match=\"vLagerbestandProLager v\"")
         run = self.sync("full")
         self.assertEqual(run["state"], "failed", run)
         self.assertEqual(self.stack.temu_stock(), before)

@@ -701,9 +701,9 @@ static void cut_in_the_middle_of_the_stock_rows(void **state)
 	NEED_WORLD();
 	if (w.sql.external)
 		skip();
-	with_sql_fault("cut-rows 5 match=vLagerbestandProLager", QUICK, 74);
-	with_sql_fault("cut-clean-rows 5 match=vLagerbestandProLager", QUICK, 75);
-	with_sql_fault("error 1205 13 after-rows=5 match=vLagerbestandProLager", QUICK, 76);
+	with_sql_fault("cut-rows 5 match=\"vLagerbestandProLager v\"", QUICK, 74);
+	with_sql_fault("cut-clean-rows 5 match=\"vLagerbestandProLager v\"", QUICK, 75);
+	with_sql_fault("error 1205 13 after-rows=5 match=\"vLagerbestandProLager v\"", QUICK, 76);
 }
 
 static void a_stock_read_that_fails_for_good_pushes_nothing(void **state)

@@ -706,6 +706,15 @@ static int64_t count_items(const struct ended *ended, int outcome)
 	return count;
 }
 
+static void sent_long_ago(void)
+{
+	for (size_t i = 0; i < m.count; i++) {
+		m.rows[i].sent_ms -= m.rows[i].sent_ms ? PLAN_READ_BACK_MS : 0;
+		m.rows[i].doubt_ms -= m.rows[i].doubt_ms ? PLAN_READ_BACK_MS : 0;
+	}
+	commit();
+}
+
 /* Everything in step, gate open, no fault. */
 static int fresh(void **state)
 {
@@ -725,7 +734,7 @@ static int fresh(void **state)
 	m.objects = "columns";
 	for (size_t i = 0; i < m.count; i++)
 		m.rows[i].buffer.set = false;
-	commit();
+	sent_long_ago();
 	m.shop.accepted = false;
 	stock_of(1, ARTICLES, 100);
 	if (!world_gate(&w, GATE_STOCK) || !world_submit(&w, FULL, id) || !world_await(&w, id, &ended))
@@ -1084,15 +1093,6 @@ static void a_confirmed_sku_with_a_lost_attempt_stays_unknown(void **state)
 	assert_in_step();
 }
 
-static void sent_long_ago(void)
-{
-	for (size_t i = 0; i < m.count; i++) {
-		m.rows[i].sent_ms -= m.rows[i].sent_ms ? PLAN_READ_BACK_MS : 0;
-		m.rows[i].doubt_ms -= m.rows[i].doubt_ms ? PLAN_READ_BACK_MS : 0;
-	}
-	commit();
-}
-
 /* A run's attempt got lost, and the next run sends another value: the lost one may arrive after it. */
 static void a_value_is_not_known_while_an_older_one_may_arrive(void **state)
 {
@@ -1235,6 +1235,502 @@ static void temu_shows_the_old_value_for_a_while(void **state)
 	assert_in_step();
 }
 
+/* --- who may write --- */
+
+static void assert_held(const char *code)
+{
+	struct queue_answer answer;
+	struct ended ended = run_to(QUICK, RUN_HELD);
+
+	assert_string_equal(ended.record.error_code, code);
+	assert_int_equal(queue_cancel(w.queue, ended.record.id, &answer, &w.err), 0);
+	ended_release(&ended);
+}
+
+static void assert_blocked(const char *code)
+{
+	struct buf out;
+
+	buf_init(&out, 10000);
+	json_object_open(&out, NULL);
+	jobs_shop_add(w.env, 1, &out);
+	if (code)
+		assert_non_null(strstr(buf_text(&out), code));
+	else
+		assert_non_null(strstr(buf_text(&out), "\"blocked\":null"));
+	buf_release(&out);
+}
+
+static void a_foreign_lease_holds_the_run_and_says_so(void **state)
+{
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 4);
+	assert_blocked(NULL);
+	m.foreign = true;
+	assert_held("LEASE_FOREIGN");
+	assert_int_equal(edits(), before);
+	assert_int_equal(m.calls[CALL_WANTED], 0);
+	assert_blocked("LEASE_FOREIGN");
+	/* A dry run writes nothing and needs none; nor does it say that the shop is free. */
+	assert_int_equal(figure_of("{\"mode\":\"quick\",\"dry_run\":true}", RUN_SUCCESS, "planned"), 10);
+	assert_blocked("LEASE_FOREIGN");
+	m.foreign = false;
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 10);
+	assert_blocked(NULL);
+}
+
+/* Lost at the n-th look, wherever that is: before that look a call at most each, after it none, and all is mended when it is back. */
+static void a_lease_lost_anywhere(void **state)
+{
+	enum run_state ended_as = RUN_HELD;
+	int at = 0;
+
+	NEED_WORLD();
+	while (ended_as == RUN_HELD) {
+		char id[RUN_ID_MAX];
+		struct queue_answer answer;
+		struct ended ended;
+		int64_t before = edits();
+
+		stock_of(1, 10, 200 + ++at);
+		m.checks = m.lost_told = 0;
+		m.lose_at = at;
+		assert_true(world_submit(&w, QUICK, id) && world_await(&w, id, &ended));
+		ended_as = ended.record.state;
+		if (ended_as == RUN_HELD) {
+			assert_string_equal(ended.record.error_code, "LEASE_LOST");
+			assert_true(m.lost_told > 0);
+			assert_int_equal(queue_cancel(w.queue, id, &answer, &w.err), 0);
+		}
+		/* The first two looks stand before the wanted quantities and the intent. */
+		assert_true(figure(&ended, "requests") <= (at > 2 ? at - 2 : 0));
+		assert_true(at > 2 || edits() == before);
+		ended_release(&ended);
+		m.lose_at = 0;
+		sent_long_ago();
+		figure_of(QUICK, RUN_SUCCESS, "pushed");
+		assert_in_step();
+	}
+	assert_int_equal(ended_as, RUN_SUCCESS);
+	assert_in_range(at, 4, 30);
+}
+
+static void every_call_looks_at_the_lease(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	stock_of(1, ARTICLES, 6);
+	m.checks = 0;
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), ARTICLES);
+	assert_true(m.checks >= figure(&ended, "requests"));
+	ended_release(&ended);
+}
+
+/* A call that is tried again and again is not sent by a lease seen long ago. */
+static void a_lease_lost_while_a_call_waits(void **state)
+{
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 1, 6);
+	gateway_order(&w, "/fault", "{\"kind\":\"code\",\"code\":4000004,\"type\":\"bg.local.goods.stock.edit\",\"count\":-1}");
+	m.checks = 0;
+	m.lose_at = 5; /* wanted, rules, intent; then before the call; the next one is while it waits */
+	assert_held("LEASE_LOST");
+	assert_int_equal(edits(), before);
+	m.lose_at = 0;
+	gateway_order(&w, "/clear", "{}");
+	sent_long_ago();
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	assert_in_step();
+}
+
+static void the_old_system_is_looked_for_twice(void **state)
+{
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 10, 4);
+	for (int at = 1; at <= 2; at++) {
+		m.old_system = 0;
+		m.old_system_at = at;
+		assert_held("OLD_SYSTEM");
+		assert_int_equal(m.old_system, at);
+	}
+	assert_int_equal(edits(), before);
+	/* With a shut gate both may be there. */
+	assert_true(world_gate(&w, GATE_OFF));
+	m.old_system_at = 1;
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "planned"), 10);
+	assert_true(world_gate(&w, GATE_STOCK));
+	m.old_system_at = 0;
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 10);
+}
+
+/* --- JTL --- */
+
+static int64_t count_events(const char *run, const char *text)
+{
+	struct event_page page = { .last = 0 };
+	struct err err = ERR_INIT;
+	int64_t found = 0;
+	struct buf out;
+
+	buf_init(&out, 4 << 20);
+	do {
+		buf_clear(&out);
+		assert_int_equal(journal_events(w.journal, page.last + 1, 0, run, 1 << 20, &out, &page, &err), 0);
+		for (const char *at = buf_text(&out); (at = strstr(at, text)) != NULL; at++)
+			found++;
+	} while (page.more);
+	buf_release(&out);
+	return found;
+}
+
+static void a_jtl_that_changed_is_told_once(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	m.version = "test 2";
+	ended = run_to("{\"mode\":\"quick\",\"dry_run\":true}", RUN_SUCCESS);
+	assert_int_equal(count_events(ended.record.id, "\"event\":\"alarm\""), 0);
+	ended_release(&ended);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(count_events(ended.record.id, "JTL_CHANGED: "), 1);
+	assert_int_equal(count_events(ended.record.id, "version test -> test 2"), 1);
+	ended_release(&ended);
+	m.objects = "others";
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(count_events(ended.record.id, "columns -> others"), 1);
+	ended_release(&ended);
+	m.objects = ""; /* an engine that does not tell */
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(count_events(ended.record.id, "JTL_CHANGED"), 0);
+	ended_release(&ended);
+	assert_string_equal(m.shop.jtl_objects, "others");
+	assert_string_equal(m.shop.jtl_version, "test 2");
+}
+
+static void a_jtl_that_changed_and_does_not_fit_holds(void **state)
+{
+	struct queue_answer answer;
+	struct ended ended;
+
+	NEED_WORLD();
+	m.version = "test 3";
+	m.probe_fails = true;
+	ended = run_to(QUICK, RUN_HELD);
+	assert_string_equal(ended.record.error_code, "JTL_OBJECT");
+	assert_non_null(strstr(ended.record.error_text, "JTL's version changed from test to test 3: Invalid column"));
+	assert_int_equal(queue_cancel(w.queue, ended.record.id, &answer, &w.err), 0);
+	ended_release(&ended);
+	assert_string_equal(m.shop.jtl_version, "test");
+	assert_blocked("JTL_OBJECT");
+}
+
+/* --- the guard and its confirmation --- */
+
+/* The run that carries out a plan, as it ended. */
+static struct ended confirm(const struct ended *plan, const char *only, enum run_state state)
+{
+	struct queue_confirmation confirmation = { .run_id = plan->record.id, .only = only, .reason = "seen", .who = "test" };
+	struct queue_answer answer;
+	struct ended ended;
+
+	if (queue_confirm(w.queue, &confirmation, &answer, &w.err) != 0)
+		fail_msg("%s %s", w.err.code, w.err.text);
+	assert_true(world_await(&w, answer.run_id, &ended));
+	if (ended.record.state != state)
+		fail_msg("state %d, %s: %s", ended.record.state, ended.record.error_code, ended.record.error_text);
+	return ended;
+}
+
+static void assert_stopped(struct ended *ended, const char *code)
+{
+	assert_string_equal(ended->record.error_code, code);
+	assert_int_equal(count_events(ended->record.id, "\"event\":\"alarm\""), 1);
+	assert_int_equal(count_items(ended, ITEM_PLANNED), figure(ended, "changed"));
+	assert_int_equal(count_items(ended, ITEM_PUSHED), 0);
+}
+
+static void a_confirmed_plan_is_sent(void **state)
+{
+	struct ended plan, ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, ARTICLES, 0);
+	plan = run_to(QUICK, RUN_FAILED);
+	assert_stopped(&plan, "GUARD_ZEROS");
+	assert_int_equal(figure(&plan, "sold_out_for_sale"), ARTICLES);
+	assert_int_equal(edits(), before);
+	m.stock[1] = 3; /* another value than the confirmed one: it goes out too, it is one raise or less */
+	ended = confirm(&plan, NULL, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), ARTICLES);
+	assert_int_equal(figure(&ended, "sold_out_for_sale"), 0);
+	assert_string_equal(json_get_string(ended.result, "confirms", ""), plan.record.id);
+	assert_in_step();
+	ended_release(&ended);
+	ended_release(&plan);
+}
+
+static void what_was_not_confirmed_stops_again(void **state)
+{
+	struct ended plan, again, ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 60, 0);
+	plan = run_to(QUICK, RUN_FAILED);
+	stock_of(61, 60, 0);
+	again = confirm(&plan, NULL, RUN_FAILED);
+	assert_stopped(&again, "GUARD_ZEROS");
+	assert_non_null(strstr(again.record.error_text, "60 would be set to zero. 120 sold-out"));
+	assert_int_equal(edits(), before);
+	ended = confirm(&again, "", RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), 120);
+	assert_in_step();
+	ended_release(&ended);
+	ended_release(&again);
+	ended_release(&plan);
+}
+
+static void of_a_confirmed_plan_the_sold_outs_alone(void **state)
+{
+	struct ended plan, ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	stock_of(1, 60, 0);
+	stock_of(61, 20, 50);
+	plan = run_to(QUICK, RUN_FAILED);
+	stock_of(1, 5, 7);    /* back in stock: not sold out any more */
+	stock_of(81, 10, 0);  /* sold out since: read once only */
+	ended = confirm(&plan, "sold_out", RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), 55);
+	assert_int_equal(figure(&ended, "changed"), 90);
+	assert_int_equal(figure(&ended, "planned"), 35);
+	assert_int_equal(figure(&ended, "sold_out_for_sale"), 10);
+	assert_int_equal(count_items(&ended, ITEM_PUSHED), 55);
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), 35);
+	assert_int_equal(edits() - before, 55);
+	assert_non_null(strstr(json_get_string(ended.result, "note", ""), "only the sold-out"));
+	ended_release(&ended);
+	ended_release(&plan);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 35);
+	assert_in_step();
+}
+
+static void too_many_raises(void **state)
+{
+	struct ended plan, ended;
+
+	NEED_WORLD();
+	w.settings.shops[0].raise_share_percent = 50;
+	stock_of(1, 75, 300);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 75); /* not more than the share */
+	stock_of(1, 76, 400);
+	plan = run_to(QUICK, RUN_FAILED);
+	assert_stopped(&plan, "GUARD_RAISES");
+	assert_int_equal(figure(&plan, "sold_out_for_sale"), 0);
+	ended = confirm(&plan, NULL, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), 76);
+	w.settings.shops[0].raise_share_percent = 100;
+	assert_in_step();
+	ended_release(&ended);
+	ended_release(&plan);
+}
+
+static void other_rules_are_confirmed_first(void **state)
+{
+	struct ended plan, ended;
+	int64_t before;
+
+	NEED_WORLD();
+	before = edits();
+	w.settings.shops[0].stock_max = 500;
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "changed"), 0); /* nothing to send: they count from now on */
+	assert_non_null(strstr(m.shop.rules, "stock_max=500"));
+	w.settings.shops[0].stock_max = 90;
+	plan = run_to(QUICK, RUN_FAILED);
+	assert_stopped(&plan, "GUARD_RULES");
+	assert_string_equal(json_get_string(plan.result, "rules_changed", ""), "stock_max: 500 -> 90");
+	assert_non_null(strstr(plan.record.error_text, "rules changed (stock_max: 500 -> 90)"));
+	/* Confirmed, but changed again meanwhile: another plan. */
+	w.settings.shops[0].stock_max = 80;
+	ended = confirm(&plan, NULL, RUN_FAILED);
+	assert_stopped(&ended, "GUARD_RULES");
+	assert_int_equal(edits(), before);
+	ended_release(&plan);
+	plan = ended;
+	ended = confirm(&plan, NULL, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), ARTICLES);
+	assert_non_null(strstr(m.shop.rules, "stock_max=80"));
+	ended_release(&ended);
+	ended_release(&plan);
+	stock_of(1, 5, 3);
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 5);
+	w.settings.shops[0].stock_max = 1000000;
+	m.shop.accepted = false;
+}
+
+/* Sold-outs may go out, the rules behind the rest are no less unconfirmed. */
+static void sold_outs_confirm_no_rules(void **state)
+{
+	struct ended plan, ended;
+
+	NEED_WORLD();
+	stock_of(1, 5, 0);
+	w.settings.shops[0].stock_max = 70;
+	plan = run_to(QUICK, RUN_FAILED);
+	ended = confirm(&plan, "sold_out", RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), 5);
+	ended_release(&ended);
+	ended_release(&plan);
+	plan = run_to(QUICK, RUN_FAILED);
+	assert_string_equal(plan.record.error_code, "GUARD_RULES");
+	assert_null(strstr(m.shop.rules, "stock_max=70"));
+	ended_release(&plan);
+	w.settings.shops[0].stock_max = 1000000;
+}
+
+static void other_buffers_are_confirmed_first(void **state)
+{
+	struct ended plan, ended;
+
+	NEED_WORLD();
+	w.settings.shops[0].raise_share_percent = 50;
+	m.buffer = 40;
+	plan = run_to(QUICK, RUN_FAILED);
+	assert_stopped(&plan, "GUARD_BUFFERS");
+	assert_int_equal(figure(&plan, "buffers"), ARTICLES);
+	ended_release(&plan);
+	plan = run_to(QUICK, RUN_FAILED); /* it is no less changed the second time */
+	assert_stopped(&plan, "GUARD_BUFFERS");
+	ended = confirm(&plan, NULL, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "pushed"), ARTICLES);
+	ended_release(&ended);
+	ended_release(&plan);
+	stock_of(1, 5, 3);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "buffers"), 0);
+	ended_release(&ended);
+	w.settings.shops[0].raise_share_percent = 100;
+}
+
+static void a_shut_gate_shows_what_the_guard_would_stop(void **state)
+{
+	struct queue_confirmation confirmation;
+	struct queue_answer answer;
+	struct err err = ERR_INIT;
+	struct ended ended;
+
+	NEED_WORLD();
+	assert_true(world_gate(&w, GATE_OFF));
+	stock_of(1, ARTICLES, 0);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_true(json_get_bool(ended.result, "guard", false));
+	assert_string_equal(json_string(json_first(json_get(ended.result, "guards"))), "zeros");
+	assert_int_equal(count_items(&ended, ITEM_PLANNED), ARTICLES);
+	assert_int_equal(count_events(ended.record.id, "\"event\":\"alarm\""), 0);
+	confirmation = (struct queue_confirmation){ .run_id = ended.record.id };
+	assert_int_equal(queue_confirm(w.queue, &confirmation, &answer, &err), -1);
+	assert_string_equal(err.code, "PLAN_NONE");
+	ended_release(&ended);
+}
+
+/* --- quarantine --- */
+
+static int64_t sku_id_of(const char *sku)
+{
+	for (size_t i = 0; i < m.count; i++)
+		if (strcmp(m.rows[i].sku, sku) == 0)
+			return m.rows[i].sku_id;
+	return 0;
+}
+
+static void refuse(int64_t sku_id)
+{
+	char fault[200];
+
+	snprintf(fault, sizeof(fault), "{\"kind\":\"refuse_sku\",\"code\":150010003,\"sku_id\":%" PRId64 ",\"count\":-1}", sku_id);
+	gateway_order(&w, "/fault", fault);
+}
+
+static void refused_three_times(void **state)
+{
+	struct ended ended;
+	int64_t sku_id;
+
+	NEED_WORLD();
+	sku_id = sku_id_of("ART-000005");
+	refuse(sku_id);
+	for (int i = 1; i <= 3; i++) {
+		stock_of(1, 10, 30 + i);
+		ended = run_to(QUICK, RUN_PARTIAL);
+		assert_int_equal(figure(&ended, "refused"), 1);
+		assert_int_equal(count_events(ended.record.id, "QUARANTINE: "), i == 3);
+		ended_release(&ended);
+	}
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 1);
+	stock_of(1, 10, 0);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "refused"), 0);
+	assert_int_equal(figure(&ended, "pushed"), 9);
+	assert_int_equal(figure(&ended, "quarantined"), 1);
+	assert_int_equal(figure(&ended, "sold_out_for_sale"), 1);
+	assert_int_equal(count_items(&ended, ITEM_REFUSED), 0);
+	assert_int_equal(ended.record.skipped, figure(&ended, "unmapped") + figure(&ended, "skipped") + 1);
+	assert_non_null(strstr(ended.record.result, "\"rule\":\"quarantine\""));
+	assert_int_equal(count_events(ended.record.id, "QUARANTINE: "), 0);
+	ended_release(&ended);
+	/* By hand: the next run tries it. */
+	gateway_order(&w, "/clear", "{}");
+	assert_int_equal(journal_quarantine_free(w.journal, 1, sku_id, "test", &w.err), 1);
+	sent_long_ago();
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_in_step();
+}
+
+static void one_success_in_between_forgets(void **state)
+{
+	int64_t sku_id;
+
+	NEED_WORLD();
+	sku_id = sku_id_of("ART-000006");
+	for (int i = 1; i <= 6; i++) {
+		stock_of(1, 10, 40 + i);
+		if (i % 3 != 0)
+			refuse(sku_id);
+		figure_of(QUICK, i % 3 != 0 ? RUN_PARTIAL : RUN_SUCCESS, "pushed");
+		gateway_order(&w, "/clear", "{}");
+	}
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
+}
+
+/* Everything refused and nothing taken is a fault of ours or of the shop, not of every SKU. */
+static void a_refusal_of_everything_puts_nothing_into_quarantine(void **state)
+{
+	NEED_WORLD();
+	gateway_order(&w, "/fault", "{\"kind\":\"refuse_sku\",\"code\":150010003,\"count\":-1}");
+	for (int i = 1; i <= 3; i++) {
+		stock_of(1, 50, 50 + i);
+		figure_of(QUICK, RUN_PARTIAL, "refused");
+	}
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
+}
+
 static void stats_are_json(void **state)
 {
 	struct err err = ERR_INIT;
@@ -1344,6 +1840,24 @@ int main(void)
 		TEST(a_page_twice_and_ids_as_strings),
 		TEST(sold_at_temu_just_after_a_push),
 		TEST(temu_shows_the_old_value_for_a_while),
+		TEST(a_foreign_lease_holds_the_run_and_says_so),
+		TEST(a_lease_lost_anywhere),
+		TEST(every_call_looks_at_the_lease),
+		TEST(a_lease_lost_while_a_call_waits),
+		TEST(the_old_system_is_looked_for_twice),
+		TEST(a_jtl_that_changed_is_told_once),
+		TEST(a_jtl_that_changed_and_does_not_fit_holds),
+		TEST(a_confirmed_plan_is_sent),
+		TEST(what_was_not_confirmed_stops_again),
+		TEST(of_a_confirmed_plan_the_sold_outs_alone),
+		TEST(too_many_raises),
+		TEST(other_rules_are_confirmed_first),
+		TEST(sold_outs_confirm_no_rules),
+		TEST(other_buffers_are_confirmed_first),
+		TEST(a_shut_gate_shows_what_the_guard_would_stop),
+		TEST(refused_three_times),
+		TEST(one_success_in_between_forgets),
+		TEST(a_refusal_of_everything_puts_nothing_into_quarantine),
 		TEST(stats_are_json),
 		TEST(the_missing_database_names_its_statement),
 	};
