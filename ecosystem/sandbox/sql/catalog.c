@@ -66,9 +66,8 @@ static void load_databases(struct catalog *c) {
 		d->collation = column_text(&c->arena, stmt, 2);
 		d->compatibility = sqlite3_column_int(stmt, 3);
 		d->snapshot = sqlite3_column_int(stmt, 4) != 0;
-		d->offline = sqlite3_column_int(stmt, 5) == 6;
-		d->restoring = sqlite3_column_int(stmt, 5) == 1;
-		d->single_user = sqlite3_column_int(stmt, 6) != 0;
+		d->state = sqlite3_column_int(stmt, 5);
+		d->access = sqlite3_column_int(stmt, 6);
 		snprintf(d->created, sizeof d->created, "%s", (const char *)sqlite3_column_text(stmt, 7));
 	}
 	stmts_put(c->stmts, stmt);
@@ -153,6 +152,45 @@ int catalog_changed(struct catalog *c) {
 }
 
 /* --- databases --- */
+
+static const struct {
+	int state, number;
+	const char *name, *text;
+} states[] = {
+	{ DATABASE_ONLINE, 0, "ONLINE", "" },
+	{ DATABASE_RESTORING, 927, "RESTORING", "Database '%s' cannot be opened. It is in the middle of a restore." },
+	{ DATABASE_RECOVERING, 922, "RECOVERING", "Database '%s' is being recovered. Waiting until recovery is finished." },
+	{ DATABASE_PENDING, 945, "RECOVERY_PENDING",
+		"Database '%s' cannot be opened due to inaccessible files or insufficient memory or disk space. See the SQL Server "
+		"errorlog for details." },
+	{ DATABASE_SUSPECT, 926, "SUSPECT",
+		"Database '%s' cannot be opened. It has been marked SUSPECT by recovery. See the SQL Server errorlog for more "
+		"information." },
+	{ DATABASE_OFFLINE, 942, "OFFLINE", "Database '%s' cannot be opened because it is offline." },
+};
+
+int catalog_opens(const struct database *d, int line, struct sqlerror *error) {
+	char text[400];
+	for (size_t i = 1; i < sizeof states / sizeof states[0]; i++) {
+		if (states[i].state != d->state)
+			continue;
+		const char *mark = strstr(states[i].text, "%s");
+		snprintf(text, sizeof text, "%.*s%s%s", (int)(mark - states[i].text), states[i].text, d->name, mark + 2);
+		return sqlerror_set(error, states[i].number, line, "%s", text);
+	}
+	return 0;
+}
+
+const char *catalog_state_name(int state) {
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (states[i].state == state)
+			return states[i].name;
+	return "ONLINE";
+}
+
+const char *catalog_access_name(int access) {
+	return access == ACCESS_SINGLE ? "SINGLE_USER" : access == ACCESS_RESTRICTED ? "RESTRICTED_USER" : "MULTI_USER";
+}
 
 const struct database *catalog_database_by_id(struct catalog *c, int id) {
 	for (int i = 0; i < c->database_count; i++)
@@ -265,17 +303,9 @@ static struct object *find(struct catalog *c, const struct database *d, const ch
 }
 
 static int enter(struct catalog *c, const struct database *d, const struct name *n, struct sqlerror *error) {
-	if (d->offline || d->restoring)
-		return sqlerror_set(error, d->offline ? 942 : 927, n->line,
-			d->offline ? "Database '%s' cannot be opened because it is offline."
-				   : "Database '%s' cannot be opened. It is in the middle of a restore.",
-			d->name);
-	if (d->id != c->current && c->access && !c->access(c->access_arg, d->id))
-		return sqlerror_set(error, 916, n->line,
-			"The server principal is not able to access the database \"%s\" under the "
-			"current security context.",
-			d->name);
-	return 0;
+	if (catalog_opens(d, n->line, error) < 0)
+		return -1;
+	return d->id != c->current && c->access ? c->access(c->access_arg, d, n->line, error) : 0;
 }
 
 static struct object *look_up(struct catalog *c, const struct database *home, const char *home_schema, const struct name *n,

@@ -19,9 +19,13 @@ struct database {
 	const char *name, *collation;
 	int compatibility;
 	bool snapshot; /* READ_COMMITTED_SNAPSHOT: readers take no locks */
-	bool offline, single_user, restoring;
+	int state;     /* enum database_state, as sys.databases */
+	int access;    /* enum database_access, as sys.databases.user_access */
 	char created[32];
 };
+
+enum database_state { DATABASE_ONLINE, DATABASE_RESTORING, DATABASE_RECOVERING, DATABASE_PENDING, DATABASE_SUSPECT, DATABASE_OFFLINE = 6 };
+enum database_access { ACCESS_MULTI, ACCESS_SINGLE, ACCESS_RESTRICTED };
 
 struct column {
 	const char *name;
@@ -95,13 +99,18 @@ struct object *catalog_by_id(struct catalog *catalog, int64_t id);
 int catalog_place(struct catalog *catalog, const struct name *name, const struct database **database, int64_t *schema,
 	struct sqlerror *error) MUSTCHECK;
 const struct database *catalog_database_by_id(struct catalog *catalog, int id);
+/* -1 with 927, 922, 945, 926 or 942 while nobody can open it. */
+int catalog_opens(const struct database *database, int line, struct sqlerror *error) MUSTCHECK;
+/* "ONLINE", "SINGLE_USER"... */
+const char *catalog_state_name(int state);
+const char *catalog_access_name(int access);
 /* Index into object->columns, or -1. */
 int catalog_column(const struct object *object, const char *name);
 
 /* --- the session's side --- */
 
-/* May the login work in the database? */
-typedef bool catalog_access(void *arg, int database);
+/* May the session work in the database? -1 with 916, 923, 924. */
+typedef int catalog_access(void *arg, const struct database *database, int line, struct sqlerror *error);
 
 /* Creates what a new file needs; idempotent. */
 int catalog_prepare(sqlite3 *db, const char *collation, struct err *err) MUSTCHECK;

@@ -95,7 +95,7 @@ int64_t find_object(struct session *s, const char *text, char *type, size_t size
 	const char *db = name.count >= 3 ? name.part[name.count - 3] : "",
 		   *schema = name.count >= 2 ? name.part[name.count - 2] : "";
 	const struct database *d = db[0] ? catalog_database(s->catalog, db) : catalog_current(s->catalog);
-	if (!d || d->offline || d->restoring || security_user(s, d->id, NULL, 0, NULL) < 0)
+	if (!d || d->state != DATABASE_ONLINE || security_user(s, d->id, NULL, 0, NULL) < 0)
 		return 0;
 	if (database)
 		*database = d->id;
@@ -371,7 +371,7 @@ CALL(has_dbaccess) {
 	const char *name = argument_text(n, v, 0);
 	const struct database *d = name ? catalog_database(s->catalog, name) : NULL;
 	if (d)
-		sqlite3_result_int(c, !d->offline && !d->restoring && security_user(s, d->id, NULL, 0, NULL) == 0);
+		sqlite3_result_int(c, d->state == DATABASE_ONLINE && security_user(s, d->id, NULL, 0, NULL) == 0);
 }
 
 CALL(has_perms_by_name) {

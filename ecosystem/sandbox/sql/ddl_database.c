@@ -84,12 +84,13 @@ static int set(struct ddl *d, const struct database *db, const char *column, int
 		(int64_t)db->id, value);
 }
 
-/* The others must leave: at once, or the statement fails. */
+/* The others must have left (ROLLBACK IMMEDIATE sees to it, see alter_database), or the statement fails. */
 static int others_leave(struct ddl *d, const struct database *db) {
-	if (d->stmt->flag)
-		engine_kill_database(d->s->engine, db->id, d->s);
-	if (!engine_single_user_taken(d->s->engine, db->id, d->s))
+	if (d->stmt->flag || !engine_single_user_taken(d->s->engine, db->id, d->s))
 		return 0;
+	if (d->stmt->flag2)
+		return sqlerror_set(&d->error, 5070, d->stmt->line,
+			"Database state cannot be changed while other users are using the database '%s'", db->name);
 	return sqlerror_set(&d->error, 5061, d->stmt->line,
 		"ALTER DATABASE failed because a lock could not be placed on database '%s'. Try again later.", db->name);
 }
@@ -135,14 +136,16 @@ static int option(struct ddl *d, const struct database *db, const char *name, co
 		return others_leave(d, db) < 0 ? -1 : set(d, db, "snapshot", on);
 	if (strcmp(name, "ALLOW_SNAPSHOT_ISOLATION") == 0)
 		return set(d, db, "allow_snapshot", on);
-	if (strcmp(name, "SINGLE_USER") == 0 || strcmp(name, "RESTRICTED_USER") == 0)
-		return others_leave(d, db) < 0 ? -1 : set(d, db, "single", 1);
+	if (strcmp(name, "SINGLE_USER") == 0)
+		return others_leave(d, db) < 0 ? -1 : set(d, db, "single", ACCESS_SINGLE);
+	if (strcmp(name, "RESTRICTED_USER") == 0)
+		return others_leave(d, db) < 0 ? -1 : set(d, db, "single", ACCESS_RESTRICTED);
 	if (strcmp(name, "MULTI_USER") == 0)
-		return set(d, db, "single", 0);
+		return set(d, db, "single", ACCESS_MULTI);
 	if (strcmp(name, "OFFLINE") == 0)
-		return others_leave(d, db) < 0 ? -1 : set(d, db, "state", 6);
+		return others_leave(d, db) < 0 ? -1 : set(d, db, "state", DATABASE_OFFLINE);
 	if (strcmp(name, "ONLINE") == 0)
-		return set(d, db, "state", 0);
+		return set(d, db, "state", DATABASE_ONLINE);
 	if (strcmp(name, "COLLATE") == 0)
 		return collate(d, db, value);
 	if (strcmp(name, "NAME") == 0)
@@ -152,15 +155,76 @@ static int option(struct ddl *d, const struct database *db, const char *name, co
 					name, db->name);
 }
 
+static bool has_option(const struct stmt *stmt, const char *name) {
+	for (int i = 0; i + 1 < stmt->column_count; i += 2)
+		if (strcmp(stmt->columns[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool wants_it_alone(const struct stmt *stmt) {
+	return has_option(stmt, "SINGLE_USER") || has_option(stmt, "RESTRICTED_USER") || has_option(stmt, "OFFLINE") ||
+	       has_option(stmt, "READ_COMMITTED_SNAPSHOT");
+}
+
+/* Asked before the locks are, which the others may hold. */
+static int may_alter(struct ddl *d, const struct database *db) {
+	char state[20];
+	if (db->state != DATABASE_ONLINE && db->state != DATABASE_OFFLINE) {
+		snprintf(state, sizeof state, "%c%s", catalog_state_name(db->state)[0], catalog_state_name(db->state) + 1);
+		for (char *p = state + 1; *p; p++)
+			*p = (char)(*p == '_' ? ' ' : *p | 0x20);
+		return sqlerror_set(
+			&d->error, 5052, d->stmt->line, "ALTER DATABASE is not permitted while a database is in the %s state.", state);
+	}
+	if (db->access == ACCESS_SINGLE && engine_single_user_taken(d->s->engine, db->id, d->s))
+		return sqlerror_set(&d->error, 5064, d->stmt->line,
+			"Changes to the state or options of database '%s' cannot be made at this time. The database is in single-user "
+			"mode, and a user is currently connected to it.",
+			db->name);
+	return wants_it_alone(d->stmt) ? others_leave(d, db) : 0;
+}
+
+/* WITH ROLLBACK IMMEDIATE: the others go, also those that hold the locks this statement needs, and those that came meanwhile. */
+static void clear_out(struct session *s, const struct stmt *stmt, const struct database *db) {
+	if (engine_kill_database(s->engine, db->id, s) == 0)
+		return;
+	static const char text[] = "Nonqualified transactions are being rolled back. Estimated rollback completion: %d%%.";
+	char line[sizeof text + 4];
+	for (int percent = 0; percent <= 100; percent += 100) {
+		snprintf(line, sizeof line, text, percent);
+		exec_info(s, 5060, 10, percent ? 1 : 2, stmt->line, line);
+	}
+}
+
+/* The session that makes it single-user has it until it goes, wherever it is. */
+static void remember_holder(struct session *s, const struct stmt *stmt, int database) {
+	if (has_option(stmt, "SINGLE_USER"))
+		atomic_store(&s->holds_single, database);
+	else if (atomic_load(&s->holds_single) == database && (has_option(stmt, "MULTI_USER") || has_option(stmt, "RESTRICTED_USER")))
+		atomic_store(&s->holds_single, 0);
+}
+
 static int alter(struct ddl *d) {
 	const struct database *db =
 		d->stmt->text ? catalog_database(d->s->catalog, d->stmt->text) : catalog_current(d->s->catalog);
 	if (!db)
 		return not_there(d, "alter", d->stmt->text);
+	if (may_alter(d, db) < 0)
+		return -1;
 	for (int i = 0; i + 1 < d->stmt->column_count; i += 2)
 		if (option(d, db, d->stmt->columns[i], d->stmt->columns[i + 1]) < 0)
 			return -1;
 	return 0;
+}
+
+/* Two errors, as the real one has it: why, and that it failed. */
+static enum flow failed_alter(struct session *s, const struct sqlerror *error) {
+	if (error->number == 5011 || error->number == 5061 || error->number == 5064 || error->number == 5070 || error->number == 5052) {
+		exec_info(s, error->number, error->severity, error->state, error->line, error->text);
+		return exec_failf(s, error->line, 5069, "ALTER DATABASE statement failed.");
+	}
+	return exec_fail(s, error);
 }
 
 enum flow ddl_database(struct session *s, struct stmt *stmt) {
@@ -174,6 +238,14 @@ enum flow ddl_database(struct session *s, struct stmt *stmt) {
 		return exec_failf(s, stmt->line, 226, "%s statement not allowed within multi-statement transaction.", verb);
 	if (!security_is_admin(s))
 		return exec_failf(s, stmt->line, 262, "%s permission denied in database 'master'.", verb);
+	const struct database *db = stmt->kind != S_ALTER_DATABASE ? NULL
+				    : stmt->text		   ? catalog_database(s->catalog, stmt->text)
+								   : catalog_current(s->catalog);
+	int altered = db ? db->id : 0;
+	if (db && may_alter(&d, db) < 0)
+		return failed_alter(s, &d.error);
+	if (db && stmt->flag && wants_it_alone(stmt))
+		clear_out(s, stmt, db);
 	enum flow flow = tran_lock(s, &request, 1, stmt->line);
 	if (flow != FLOW_NEXT)
 		return flow;
@@ -187,5 +259,12 @@ enum flow ddl_database(struct session *s, struct stmt *stmt) {
 	}
 	arena_release(&arena);
 	catalog_refresh(s->catalog);
-	return rc < 0 ? exec_fail(s, &d.error) : exec_done(s, -1, 0, false);
+	if (rc < 0)
+		return altered || stmt->kind == S_ALTER_DATABASE ? failed_alter(s, &d.error) : exec_fail(s, &d.error);
+	if (altered) {
+		remember_holder(s, stmt, altered);
+		if (stmt->flag && wants_it_alone(stmt) && (db = catalog_database_by_id(s->catalog, altered)))
+			clear_out(s, stmt, db);
+	}
+	return exec_done(s, -1, 0, false);
 }

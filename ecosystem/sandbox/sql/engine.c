@@ -138,12 +138,16 @@ void engine_each_session(struct engine *e, void (*each)(void *arg, struct sessio
 	pthread_mutex_unlock(&e->mutex);
 }
 
+static bool occupies(const struct session *s, int database) {
+	return atomic_load(&s->database_shown) == database || (atomic_load(&s->using) >> (database & 63) & 1) != 0;
+}
+
 bool engine_single_user_taken(struct engine *e, int database, const struct session *but) {
 	bool taken = false;
 	pthread_mutex_lock(&e->mutex);
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		taken |= e->sessions[i] && e->sessions[i] != but && !atomic_load(&e->sessions[i]->killed) &&
-			 atomic_load(&e->sessions[i]->database_shown) == database;
+			 (occupies(e->sessions[i], database) || atomic_load(&e->sessions[i]->holds_single) == database);
 	pthread_mutex_unlock(&e->mutex);
 	return taken;
 }
@@ -155,7 +159,16 @@ static void kill_session(struct session *s) {
 		return;
 	tran_rollback_all(s);
 	locks_end_session(s->engine->locks, s->id);
+	if (s->on_kill)
+		s->on_kill(s->on_kill_arg);
 	pthread_mutex_unlock(&s->busy);
+}
+
+void session_on_kill(struct session *s, void (*on_kill)(void *arg), void *arg) {
+	pthread_mutex_lock(&s->engine->mutex);
+	s->on_kill = on_kill;
+	s->on_kill_arg = arg;
+	pthread_mutex_unlock(&s->engine->mutex);
 }
 
 int engine_kill(struct engine *e, int id) {
@@ -170,17 +183,93 @@ int engine_kill(struct engine *e, int id) {
 	return rc;
 }
 
-void engine_kill_database(struct engine *e, int database, const struct session *but) {
+int engine_kill_database(struct engine *e, int database, const struct session *but) {
+	int killed = 0;
 	pthread_mutex_lock(&e->mutex);
-	for (int i = 0; i < SESSIONS_MAX; i++)
-		if (e->sessions[i] && e->sessions[i] != but && atomic_load(&e->sessions[i]->database_shown) == database)
-			kill_session(e->sessions[i]);
+	for (int i = 0; i < SESSIONS_MAX; i++) {
+		struct session *s = e->sessions[i];
+		if (!s || s == but || atomic_load(&s->killed) || !occupies(s, database))
+			continue;
+		kill_session(s);
+		killed++;
+	}
 	pthread_mutex_unlock(&e->mutex);
+	return killed;
+}
+
+/* --- states of databases --- */
+
+static int change_state(struct engine *e, sqlite3 *db, const char *database, int state, int *id) {
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "UPDATE m_database SET state = ?1 WHERE name = ?2 AND id > 4 RETURNING id", -1, &stmt, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_bind_int(stmt, 1, state);
+		sqlite3_bind_text(stmt, 2, database, -1, SQLITE_STATIC);
+		while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+			*id = sqlite3_column_int(stmt, 0);
+	}
+	sqlite3_finalize(stmt);
+	if (rc != SQLITE_DONE)
+		return -1;
+	rc = sqlite3_prepare_v2(db, "UPDATE m_meta SET value = ?1 WHERE key = 'version'", -1, &stmt, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_bind_int64(stmt, 1, atomic_fetch_add(&e->versions, 1) + 1);
+		rc = sqlite3_step(stmt);
+	}
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int engine_database_state(struct engine *e, const char *database, const char *state, struct err *err) {
+	static const struct {
+		const char *name;
+		int state;
+	} states[] = { { "online", DATABASE_ONLINE }, { "restoring", DATABASE_RESTORING }, { "recovering", DATABASE_RECOVERING },
+		{ "recovery-pending", DATABASE_PENDING }, { "suspect", DATABASE_SUSPECT }, { "offline", DATABASE_OFFLINE } };
+	int number = -1, id = 0, rc = -1;
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (strcmp(states[i].name, state) == 0)
+			number = states[i].state;
+	if (number < 0)
+		return err_set(err, ERR_PERM, "STATE", "%.60s is no state of a database", state);
+	sqlite3 *db = connect_file(e->file, err);
+	if (!db)
+		return -1;
+	if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK)
+		rc = change_state(e, db, database, number, &id);
+	if (rc == 0 && id > 0)
+		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+	if (rc != 0)
+		err_set(err, ERR_PERM, "SQLITE", "%s", sqlite3_errmsg(db));
+	else if (id == 0)
+		rc = err_set(err, ERR_PERM, "DATABASE", "there is no database %.128s of that kind", database);
+	else if (number != DATABASE_ONLINE)
+		engine_kill_database(e, id, NULL);
+	sqlite3_close(db);
+	return rc;
 }
 
 /* --- logging in --- */
 
-static bool may_enter(void *arg, int database) { return security_user(arg, database, NULL, 0, NULL) == 0; }
+int session_may_enter(struct session *s, const struct database *d, int line, struct sqlerror *error) {
+	if (security_user(s, d->id, NULL, 0, NULL) < 0)
+		return sqlerror_set(error, 916, line,
+			"The server principal \"%s\" is not able to access the database \"%s\" under the current security context.",
+			s->login, d->name);
+	if (d->access == ACCESS_RESTRICTED && !security_is_admin(s) && !security_is_member(s, d->id, "db_owner"))
+		return sqlerror_set(error, 923, line,
+			"Database '%s' is in restricted mode. Only the database owner and members of the dbcreator and sysadmin roles "
+			"can access it.",
+			d->name);
+	if (d->access == ACCESS_SINGLE && engine_single_user_taken(s->engine, d->id, s))
+		return sqlerror_set(
+			error, 924, line, "Database '%s' is already open and can only have one user at a time.", d->name);
+	return 0;
+}
+
+static int may_enter(void *arg, const struct database *d, int line, struct sqlerror *error) {
+	return session_may_enter(arg, d, line, error);
+}
 
 static int on_progress(void *arg) { return exec_cancelled(arg); }
 
@@ -194,8 +283,8 @@ void session_set_database(struct session *s, const struct database *database) {
 static int enter_database(struct session *s, const char *wanted, const char *initial, struct err *err) {
 	const char *name = wanted && wanted[0] ? wanted : initial;
 	const struct database *d = catalog_database(s->catalog, name);
-	if (!d || d->offline || d->restoring || security_user(s, d->id, NULL, 0, NULL) < 0 ||
-		(d->single_user && engine_single_user_taken(s->engine, d->id, s)))
+	struct sqlerror ignored = { 0 }; /* the client learns nothing but 4060 */
+	if (!d || catalog_opens(d, 1, &ignored) < 0 || session_may_enter(s, d, 1, &ignored) < 0)
 		return err_set_number(err, ERR_PERM, "SQL_4060", 4060,
 			"Cannot open database \"%s\" requested by the login. The login failed.", name);
 	session_set_database(s, d);
@@ -308,8 +397,10 @@ static void end_batch(struct session *s, enum flow flow) {
 	}
 	if (flow == FLOW_GONE && s->trancount > 0 && (s->options.xact_abort || s->doomed || atomic_load(&s->killed)))
 		tran_rollback_all(s);
-	if (s->trancount == 0)
+	if (s->trancount == 0) {
 		locks_end_transaction(s->engine->locks, s->id);
+		atomic_store(&s->using, 0);
+	}
 	atomic_store(&s->trancount_shown, s->trancount);
 	catalog_forget(s->catalog);
 }
@@ -356,6 +447,11 @@ int engine_execute(struct session *s, const char *sql, size_t len, const struct 
 	atomic_fetch_add(&s->batches, 1);
 	enum flow flow = run_batch(s, sql, len, params, param_count);
 	end_batch(s, flow);
+	if (atomic_load(&s->killed)) {
+		if (!s->gone)
+			exec_info(s, 596, 21, 1, 1, "Cannot continue the execution because the session is in the kill state.");
+		flow = FLOW_GONE;
+	}
 	s->sink = NULL;
 	s->tries = NULL;
 	s->caught = NULL;

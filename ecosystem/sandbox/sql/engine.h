@@ -95,10 +95,17 @@ struct engine *engine_open(const char *file, const char *user, const char *passw
                            struct err *err) MUSTCHECK;
 void engine_close(struct engine *engine);
 
+/* What no statement does: "online", "restoring", "recovering", "recovery-pending", "suspect", "offline". Sessions in the database are killed.
+ * -1: no such database, a system one, or no such state. */
+int engine_database_state(struct engine *engine, const char *database, const char *state, struct err *err) MUSTCHECK;
+
 /* 0 and a session in `database` ("" = the login's default), or -1 with err->number 18456 (login failed), 4060 (cannot open
  * database: unknown, single-user taken, restoring, offline). */
 struct session *session_open(struct engine *engine, const char *user, const char *password, const char *database,
                              const char *application, const char *host, struct err *err) MUSTCHECK;
+/* Called when an idle session is killed (KILL, ALTER DATABASE ... WITH ROLLBACK IMMEDIATE), from the killer's thread; one that runs
+ * ends with error 596 by itself. Ends with session_close. */
+void session_on_kill(struct session *session, void (*on_kill)(void *arg), void *arg);
 /* Rolls back what is open. */
 void session_close(struct session *session);
 int session_id(const struct session *session);               /* @@SPID, 51.. */

@@ -41,7 +41,7 @@ static int compile_list(struct session *s, struct stmt *list, struct sqlerror *e
 
 /* The table does not exist yet, or the setting is made by an earlier statement of the batch. */
 static bool deferred(int number) {
-	static const int numbers[] = { 208, 544, 8101, 545, 911, 916, 927, 942, 0 };
+	static const int numbers[] = { 208, 544, 8101, 545, 911, 916, 922, 923, 924, 926, 927, 942, 945, 0 };
 	for (int i = 0; numbers[i]; i++)
 		if (numbers[i] == number)
 			return true;

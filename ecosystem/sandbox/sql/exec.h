@@ -147,15 +147,22 @@ struct session {
 	atomic_bool running;
 	atomic_int database_shown; /* id of the current database for other threads */
 	atomic_int trancount_shown;
+	_Atomic uint64_t using;  /* bit of id % 64: databases besides the current one that the batch or transaction is in */
+	atomic_int holds_single; /* id of a database that this session set to SINGLE_USER, wherever it is now; 0 = none */
+	void (*on_kill)(void *arg);
+	void *on_kill_arg;
 };
 
 /* --- engine.c --- */
 
 /* Ends another session: its transaction is rolled back at once, its next statement finds it closed. -1: no such session. */
 int engine_kill(struct engine *engine, int id) MUSTCHECK;
-/* Is another session in the database? */
+/* Is another session in the database, or does it hold it as its single user? */
 bool engine_single_user_taken(struct engine *engine, int database, const struct session *but);
-void engine_kill_database(struct engine *engine, int database, const struct session *but);
+/* All that are in it, also by a name in three parts. How many. */
+int engine_kill_database(struct engine *engine, int database, const struct session *but);
+/* -1 with 916, 923 (restricted) or 924 (single-user, and somebody else is the one). The state is catalog_opens()'s. */
+int session_may_enter(struct session *s, const struct database *database, int line, struct sqlerror *error) MUSTCHECK;
 /* Calls back for each session; other sessions' fields that change are read without their lock: only the atomic ones. */
 void engine_each_session(struct engine *engine, void (*each)(void *arg, struct session *other), void *arg);
 /* The current database of the session, its user's default schema with it. */

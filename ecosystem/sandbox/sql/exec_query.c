@@ -142,11 +142,25 @@ static bool writes(const struct session *s, const struct tr_result *r) {
 	return r->into_table && r->into_table->part[r->into_table->count - 1][0] != '#';
 }
 
+/* Other databases are in use until the batch or its transaction ends. */
+static int enter_databases(struct session *s, const struct tr_result *r, int line, struct sqlerror *error) {
+	int current = catalog_current(s->catalog)->id;
+	for (int i = 0; i < r->use_count; i++) {
+		const struct object *o = r->uses[i].object;
+		if (o->temporary || !o->database || o->database->id == current)
+			continue;
+		atomic_fetch_or(&s->using, UINT64_C(1) << (o->database->id & 63));
+		if (session_may_enter(s, o->database, line, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 enum flow exec_admit(struct session *s, const struct tr_result *r, int line) {
 	struct sqlerror error = { 0 };
 	struct lock_request *requests;
 	int count = 0;
-	if (check_permissions(s, r, &error) < 0)
+	if (enter_databases(s, r, line, &error) < 0 || check_permissions(s, r, &error) < 0)
 		return exec_fail(s, &error);
 	if (s->options.isolation == 'N' && r->use_count)
 		return exec_failf(s, line, 3952,

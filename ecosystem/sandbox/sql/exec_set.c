@@ -249,22 +249,13 @@ int exec_check_options(struct session *s, const struct object *table, const char
 
 enum flow exec_use(struct session *s, const char *name, int line) {
 	const struct database *d = catalog_database(s->catalog, name);
+	struct sqlerror error = { 0 };
 	char text[300];
 	if (!d)
 		return exec_failf(
 			s, line, 911, "Database '%s' does not exist. Make sure that the name is entered correctly.", name);
-	if (d->offline || d->restoring)
-		return exec_failf(s, line, d->offline ? 942 : 927,
-			d->offline ? "Database '%s' cannot be opened because it is offline."
-				   : "Database '%s' cannot be opened. It is in the middle of a restore.",
-			d->name);
-	if (security_user(s, d->id, NULL, 0, NULL) < 0)
-		return exec_failf(s, line, 916,
-			"The server principal \"%s\" is not able to access the database \"%s\" under the current security "
-			"context.",
-			s->login, d->name);
-	if (d->single_user && engine_single_user_taken(s->engine, d->id, s))
-		return exec_failf(s, line, 924, "Database '%s' is already open and can only have one user at a time.", d->name);
+	if (catalog_opens(d, line, &error) < 0 || session_may_enter(s, d, line, &error) < 0)
+		return exec_fail(s, &error);
 	session_set_database(s, d);
 	if (s->sink->database(s->sink->arg, d->name) < 0)
 		s->gone = true;

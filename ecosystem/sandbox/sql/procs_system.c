@@ -162,7 +162,7 @@ static enum flow helpdb(struct call *call) {
 		snprintf(level, sizeof level, "%d", d->compatibility);
 		snprintf(status, sizeof status,
 			"Status=%s, Updateability=READ_WRITE, UserAccess=%s, Recovery=SIMPLE, Collation=%s",
-			d->offline ? "OFFLINE" : "ONLINE", d->single_user ? "SINGLE_USER" : "MULTI_USER", d->collation);
+			catalog_state_name(d->state), catalog_access_name(d->access), d->collation);
 		const char *row[] = { d->name, "sa", number, created, status, level };
 		flow = exec_row(call->s, row, 6);
 		rows++;

@@ -35,13 +35,13 @@ CALL(database_property) {
 	if (!d || !name)
 		return;
 	if (is(name, "Collation"))
-		result_text(c, d->offline ? NULL : d->collation);
+		result_text(c, d->state != DATABASE_ONLINE ? NULL : d->collation);
 	else if (is(name, "Status"))
-		result_text(c, d->offline ? "OFFLINE" : d->restoring ? "RESTORING" : "ONLINE");
+		result_text(c, catalog_state_name(d->state));
 	else if (is(name, "Updateability"))
 		result_text(c, "READ_WRITE");
 	else if (is(name, "UserAccess"))
-		result_text(c, d->single_user ? "SINGLE_USER" : "MULTI_USER");
+		result_text(c, catalog_access_name(d->access));
 	else if (is(name, "Recovery"))
 		result_text(c, "SIMPLE");
 	else if (is(name, "IsReadCommittedSnapshotOn"))

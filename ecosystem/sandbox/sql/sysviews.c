@@ -52,9 +52,10 @@ static const struct sysview views[] = {
 		"user_access tinyint, user_access_desc nvarchar(60), is_read_only bit, state tinyint, state_desc nvarchar(60), "
 		"snapshot_isolation_state tinyint, "
 		"is_read_committed_snapshot_on bit, recovery_model tinyint, recovery_model_desc nvarchar(60)",
-		"SELECT name, id, created, compat, collation, single, CASE single WHEN 1 THEN 'SINGLE_USER' ELSE 'MULTI_USER' "
-		"END, 0, state, CASE state WHEN 6 THEN "
-		"'OFFLINE' WHEN 1 THEN 'RESTORING' ELSE 'ONLINE' END, allow_snapshot, snapshot, 3, 'SIMPLE' FROM m_database" },
+		"SELECT name, id, created, compat, CASE state WHEN 0 THEN collation END, single, CASE single WHEN 1 THEN "
+		"'SINGLE_USER' WHEN 2 THEN 'RESTRICTED_USER' ELSE 'MULTI_USER' END, 0, state, CASE state WHEN 1 THEN 'RESTORING' "
+		"WHEN 2 THEN 'RECOVERING' WHEN 3 THEN 'RECOVERY_PENDING' WHEN 4 THEN 'SUSPECT' WHEN 6 THEN 'OFFLINE' ELSE 'ONLINE' "
+		"END, allow_snapshot, snapshot, 3, 'SIMPLE' FROM m_database" },
 	{ "sys", "schemas", "name sysname NOT NULL, schema_id int NOT NULL, principal_id int",
 		"SELECT name, number, 1 FROM m_schema WHERE db = {db}" },
 	{ "sys", "objects", OBJECT_COLUMNS, OBJECT_SELECT OBJECT_FROM },

@@ -8,13 +8,15 @@
  *   case-insensitive. A result with fewer rows than N meets its fault at its end.
  *   count: how often (default 1, 0 = until `clear`); skip: let so many matching statements pass first.
  *   The first rule in the list that matches is taken, one a statement.
- * Others: clear (forget all faults), stats, close-all (drop every connection). */
+ * Others: clear (forget all faults), stats, close-all (drop every connection), database NAME STATE (online, restoring, recovering,
+ * recovery-pending, suspect, offline: kept over a restart; whoever is in it is cut). */
 #include "ecosystem/sandbox/sql/tds_control.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -57,8 +59,10 @@ static void stats(struct tds_faults *faults, struct buf *answer)
 
 void tds_control_line(struct tds_server *server, struct tds_faults *faults, const char *line, struct buf *answer)
 {
+	char name[129] = "", state[20] = "";
 	struct err err = ERR_INIT;
 	struct tds_fault fault;
+	int rc = 0;
 
 	if (strcmp(line, "stats") == 0) {
 		stats(faults, answer);
@@ -66,13 +70,16 @@ void tds_control_line(struct tds_server *server, struct tds_faults *faults, cons
 	}
 	if (strcmp(line, "clear") == 0)
 		tds_faults_clear(faults);
+	else if (server && sscanf(line, "database %128s %19s", name, state) == 2)
+		rc = engine_database_state(tds_server_engine(server), name, state, &err);
 	else if (strcmp(line, "close-all") == 0 && server)
 		tds_server_close_all(server);
-	else if (tds_fault_parse(&fault, line, &err) != 0 || tds_faults_add(faults, &fault, &err) != 0) {
+	else if (tds_fault_parse(&fault, line, &err) != 0 || tds_faults_add(faults, &fault, &err) != 0)
+		rc = -1;
+	if (rc == 0)
+		buf_add_text(answer, "ok\n");
+	else
 		buf_addf(answer, "error %s\n", err.text);
-		return;
-	}
-	buf_add_text(answer, "ok\n");
 }
 
 void tds_control_help(struct buf *out)
@@ -82,7 +89,8 @@ void tds_control_help(struct buf *out)
 #undef X
 	buf_add_text(out, "  clear           forget all faults\n"
 	                  "  stats           counters as JSON\n"
-	                  "  close-all       drop every connection\n");
+	                  "  close-all       drop every connection\n"
+	                  "  database        NAME STATE: online, restoring, recovering, recovery-pending, suspect, offline\n");
 }
 
 static void drop(struct client *client)

@@ -191,6 +191,11 @@ int tds_server_port(const struct tds_server *server)
 	return server->port;
 }
 
+struct engine *tds_server_engine(const struct tds_server *server)
+{
+	return server->shared->engine;
+}
+
 void tds_server_close_all(struct tds_server *server)
 {
 	pthread_mutex_lock(&server->lock);

@@ -12,6 +12,8 @@ struct tds_server;
  * fails. */
 struct tds_server *tds_server_start(const char *host, int port, struct tds_shared *shared, struct err *err) MUSTCHECK;
 int tds_server_port(const struct tds_server *server);
+/* The engine behind it. */
+struct engine *tds_server_engine(const struct tds_server *server);
 /* Drops every connection; their sessions end by themselves soon after. Thread-safe. */
 void tds_server_close_all(struct tds_server *server);
 /* Ends everything and waits for the threads. Sets shared->stop. NULL is accepted. */

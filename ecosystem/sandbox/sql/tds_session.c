@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "common/log.h"
 #include "ecosystem/sandbox/sql/tds_session_internal.h"
 
@@ -168,6 +169,14 @@ void tds_session_execute(struct tds_session *s, struct tds_reply *reply, const c
 
 /* --- requests --- */
 
+/* The thread that reads finds the end of the stream. */
+static void hang_up(void *arg)
+{
+	const struct tds_packet *packet = arg;
+
+	shutdown(packet->fd, SHUT_RDWR);
+}
+
 static int open_session(struct tds_session *s, struct err *err)
 {
 	const struct tds_login *l = &s->login;
@@ -175,6 +184,7 @@ static int open_session(struct tds_session *s, struct err *err)
 	s->session = session_open(s->shared->engine, l->user, l->password, l->database, l->application, l->host, err);
 	if (!s->session)
 		return -1;
+	session_on_kill(s->session, hang_up, s->packet);
 	s->packet->spid = (uint16_t)session_id(s->session);
 	tds_collation_init(&s->collation, session_collation(s->session));
 	return 0;

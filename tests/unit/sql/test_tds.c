@@ -74,6 +74,21 @@ static int one_int(const struct sink *sink, const char *text)
 	return sink->done(sink->arg, 1, 193, false, false);
 }
 
+void session_on_kill(struct session *session, void (*on_kill)(void *arg), void *arg)
+{
+	(void)session;
+	(void)on_kill;
+	(void)arg;
+}
+
+int engine_database_state(struct engine *engine, const char *database, const char *state, struct err *err)
+{
+	(void)engine;
+	if (strcmp(database, "there") == 0 && strcmp(state, "restoring") == 0)
+		return 0;
+	return err_set(err, ERR_PERM, "STATE", "no");
+}
+
 int engine_execute(struct session *session, const char *sql, size_t len, const struct sql_param *params,
                    int param_count, const struct sink *sink)
 {
@@ -318,6 +333,9 @@ static void faults(void **state)
 	tds_control_line(NULL, list, "hang attention=yes", &answer);
 	tds_control_line(NULL, list, "cut-rows", &answer);
 	assert_string_equal(buf_text(&answer), "ok\nerror cut-rows wants 1 number(s)\n");
+	buf_clear(&answer);
+	tds_control_line(NULL, list, "database jtl restoring", &answer); /* without a server */
+	assert_string_equal(buf_text(&answer), "error unknown command 'database'\n");
 	buf_clear(&answer);
 	tds_control_line(NULL, list, "stats", &answer);
 	assert_non_null(strstr(buf_text(&answer), "\"faults\":2"));

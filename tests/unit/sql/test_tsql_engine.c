@@ -191,7 +191,9 @@ static void test_locks(void **state)
 	expect_sql(a, "COMMIT", "");
 	pthread_join(thread, NULL);
 	assert_null(other.expected);
-	expect_sql(a, "ALTER DATABASE shop SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE", "");
+	expect_sql(a, "ALTER DATABASE shop SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE",
+	           "#Nonqualified transactions are being rolled back. Estimated rollback completion: 0%.\n"
+	           "#Nonqualified transactions are being rolled back. Estimated rollback completion: 100%.\n");
 	session_close(b);
 	b = tsql_login(t, "sa", "Secret.1", "shop");
 	expect_sql(a, "BEGIN TRAN UPDATE p SET n = N'new'", "");
