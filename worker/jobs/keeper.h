@@ -1,5 +1,10 @@
-/* keeper: the leases of this process. One thread takes them for every configured shop at start, renews them, and says so when one is
- * lost. Runs ask here for the grip that their writes must show. */
+/* keeper: the leases of this process. One thread takes them for every configured shop at start, renews them every third of lease.ttl_s,
+ * and says so when one is lost. Runs ask here for the grip that their writes must show. While SQL Server is away nothing changes: what is
+ * held stays held as far as anybody knows, and every write asks the server anyway.
+ *
+ * Alarms: LEASE_FOREIGN (another installation has the shop; once a holder), LEASE_ELSEWHERE (this installation runs in another place too;
+ * once it renewed under our eyes, so not after a machine's restart), LEASE_LOST (somebody took it; once), LEASE_TAKEN and LEASE_NOT_TAKEN
+ * (what came of a taking over). */
 #ifndef WORKER_JOBS_KEEPER_H
 #define WORKER_JOBS_KEEPER_H
 
