@@ -53,14 +53,15 @@ struct queue_answer {
 int queue_submit(struct queue *queue, const struct queue_request *request, struct queue_answer *answer, struct err *err) MUSTCHECK;
 
 struct queue_confirmation {
-	const char *run_id;            /* the run that a guard stopped */
-	const char *only;              /* NULL or "" = the whole plan; else a word the job knows */
-	const char *reason, *who;      /* NULL or "" = not said; for the audit */
+	const char *run_id;       /* the run that a guard stopped */
+	const char *only;         /* NULL or "" = the whole plan; else a word the job knows */
+	const char *reason, *who; /* NULL or "" = not said; for the audit */
 };
 /* Queues the run that carries out a plan (job.h, confirmable), with trigger "confirm"; both are one commit. 0 with the new run, or -1:
  * UNKNOWN_RUN, PLAN_NONE (no plan that a guard stopped), PLAN_OLD, PLAN_CONFIRMED (answer names the run that carries it out), UNKNOWN_SHOP,
  * BAD_REQUEST (its parameters mean nothing any more), ALREADY_RUNNING, QUEUE_FULL, STOPPING, JOURNAL_*. */
-int queue_confirm(struct queue *queue, const struct queue_confirmation *confirmation, struct queue_answer *answer, struct err *err) MUSTCHECK;
+int queue_confirm(struct queue *queue, const struct queue_confirmation *confirmation, struct queue_answer *answer,
+                  struct err *err) MUSTCHECK;
 
 /* A waiting run is over at once; a running one is marked (in the journal too) and stops at its next check point. 0 with its state
  * now, or -1: UNKNOWN_RUN, WRONG_STATE (over already; answer has the state), JOURNAL_*. */

@@ -35,8 +35,9 @@ check_plan(struct queue *queue, const struct run_record *plan, struct queue_answ
 	if (check_first(queue, plan->id, answer, err) != 0)
 		return -1;
 	if (age_ms >= PLAN_CONFIRM_MS || age_ms < -CLOCK_SLACK_MS)
-		return err_set(err, ERR_PERM, "PLAN_OLD", "the plan of run %s ended %lld minutes ago, %d are allowed: start a new run and confirm its plan",
-		               plan->id, (long long)(age_ms / 60000), PLAN_CONFIRM_MS / 60000);
+		return err_set(err, ERR_PERM, "PLAN_OLD",
+		               "the plan of run %s is %lld minutes old, less than %d are allowed: start a new run and confirm its plan", plan->id,
+		               (long long)(age_ms / 60000), PLAN_CONFIRM_MS / 60000);
 	if (settings_shop(queue->config.settings, plan->shop) == NULL && type->per_shop)
 		return err_set(err, ERR_PERM, "UNKNOWN_SHOP", "shop %lld is not in the configuration any more", (long long)plan->shop);
 	return 0;
@@ -98,8 +99,8 @@ make_note(const struct queue_confirmation *confirmation, char note[LOG_TEXT_MAX]
 {
 	const char *only = confirmation->only ? confirmation->only : "", *who = confirmation->who ? confirmation->who : "";
 	const char *reason = confirmation->reason ? confirmation->reason : "";
-	snprintf(note, LOG_TEXT_MAX, "confirm: the plan of run %s%s%s%s%.400s%s%.900s", confirmation->run_id, only[0] ? ", only " : "", only,
-	         who[0] ? ", by " : "", who, reason[0] ? ": " : "", reason);
+	snprintf(note, LOG_TEXT_MAX, "confirm: the plan of run %s%s%s%s%.400s%s%.900s", confirmation->run_id, only[0] ? ", only " : "",
+	         only, who[0] ? ", by " : "", who, reason[0] ? ": " : "", reason);
 }
 
 int

@@ -114,8 +114,9 @@ fixture_advance(struct fixture *fx, int64_t ms)
 
 /* {"do":WORD,"times":N}: the word holds for the first N attempts begun since toy_begun was reset; afterwards the steps are fine.
  *   temp, perm, hold, none: step two fails with that class; wait: TEMP that asks for 60 s; block: waits until the gate opens or the run is
- *   to stop; cut: the same, but says TEMP when it was stopped; pause: run_pause for an hour; deaf: waits for the gate, whatever happens; partial; begin: TEMP from begin; quick: step two is
- *   left out; guard: PERM GUARD_TOY unless confirmed, always: also then; alarm: says three, two of them alike, and holds; figures: progress, counters, a result, an item; bad_result; kill: the process is killed */
+ *   to stop; cut: the same, but says TEMP when it was stopped; pause: run_pause for an hour; deaf: waits for the gate, whatever happens;
+ *   partial; begin: TEMP from begin; quick: step two is left out; guard: PERM GUARD_TOY unless confirmed, always: also then; alarm: says
+ *   three, two of them alike, and holds; figures: progress, counters, a result, an item; bad_result; kill: the process is killed */
 static atomic_int toy_begun, toy_steps, toy_ended;
 
 struct toy {
