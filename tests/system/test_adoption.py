@@ -38,6 +38,10 @@ class Adoption(StackCase):
                 cls.before = old_system.kept_rows(cursor)
                 cls.lie(cursor)
                 cls.before = old_system.kept_rows(cursor)
+            cls.too_early = cls.stack.workers_command("--adoption-report")
+            cls.stack.workers_command("--migrate", "--plan")
+            with cls.database(cls.stack.own) as connection:
+                cls.planned = old_system.kept_rows(connection.cursor())
             cls.report = cls.stack.migrate()
             cls.stack.start_workers()
             cls.stack.start_api()
@@ -118,6 +122,9 @@ class Adoption(StackCase):
     # --- in this order ---
 
     def test_01_the_migration_only_adds(self):
+        self.assertEqual(self.planned, self.before)
+        self.assertEqual(self.too_early[0], 1)
+        self.assertIn("temu-workers --migrate", self.too_early[1])
         self.assertEqual(self.kept_rows(), self.before)
         self.assertEqual(self.unique_keys(), 0)
         self.assertEqual(self.rows("SELECT COUNT(*) FROM dbo.temu_products WHERE shop = 1"), self.rows("SELECT COUNT(*) FROM dbo.temu_products"))
