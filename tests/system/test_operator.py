@@ -3,6 +3,7 @@ not taken from oneself. And that each of these is refused where it would do harm
 
 import concurrent.futures
 import contextlib
+import select
 import sqlite3
 
 import support
@@ -124,14 +125,17 @@ class Operator(StackCase):
         self.assertEqual(self.await_confirmed(self.confirm(fresh["run_id"]), fresh)["state"], "success")
         self.assert_in_step()
 
-    def test_killed_with_the_answer(self):
-        plan = self.guarded()
-        answered = self.confirm(plan["run_id"])
-        self.restart(self.stack.workers.kill)
-        run = self.await_confirmed(answered, plan)
-        self.assertEqual(run["state"], "success", run)
-        self.assert_refused(self.confirm(plan["run_id"]), 409, "PLAN_CONFIRMED", run["run_id"])
-        self.assert_in_step()
+    def test_killed_at_any_moment_after_the_answer(self):
+        for delay in (0, 0.02, 0.05, 0.1, 0.2):
+            with self.subTest(delay=delay):
+                plan = self.guarded()
+                answered = self.confirm(plan["run_id"])
+                select.select([], [], [], delay)
+                self.restart(self.stack.workers.kill)
+                run = self.await_confirmed(answered, plan)
+                self.assertEqual(run["state"], "success", run)
+                self.assert_refused(self.confirm(plan["run_id"]), 409, "PLAN_CONFIRMED", run["run_id"])
+                self.restock()
 
     # --- quarantine ---
 
