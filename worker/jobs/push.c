@@ -388,7 +388,8 @@ static int judge_quarantine(struct push *p, struct err *err)
 	return rc;
 }
 
-/* Marks what was decided: the database first, the journal second, so that the journal never says more than is true. */
+/* Marks what was decided: the database first, the journal second, so that the journal never says more than is true; its items last, since
+ * an item that is still open has a later attempt of the run look after the rest. */
 static int mark_decided(struct push *p, struct err *err)
 {
 	struct rows r = { .push = p, .count = p->decided_count, .now_ms = clock_now_ms() };
@@ -400,7 +401,7 @@ static int mark_decided(struct push *p, struct err *err)
 	r.inventory = calloc(r.count, sizeof(*r.inventory));
 	if (!r.ledger || !r.inventory)
 		err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
-	else if (mark_rows(p, &r, err) == 0 && journal_rows(p, r.now_ms, err) == 0 && judge_quarantine(p, err) == 0)
+	else if (mark_rows(p, &r, err) == 0 && judge_quarantine(p, err) == 0 && journal_rows(p, r.now_ms, err) == 0)
 		rc = 0;
 	if (rc == 0) {
 		for (size_t i = 0; i < p->decided_count; i++)

@@ -157,6 +157,24 @@ static bool judge_open(const struct settling *s, const struct open_row *row, str
 	return row->planned && !is_planned_again(s, row->sku_id);
 }
 
+/* A batch of rows. That TEMU took again what it had refused before is stored first: the row is what a later attempt would find it by. */
+static int store_judged(struct settling *s, const struct item_record *records, size_t count, struct err *err)
+{
+	struct quarantine_verdict *taken = calloc(count ? count : 1, sizeof(*taken));
+	size_t used = 0;
+	int rc = -1;
+
+	if (!taken)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
+	for (size_t i = 0; i < count; i++)
+		if (records[i].outcome == ITEM_PUSHED && sync_quarantine_find(s->sync, records[i].sku_id))
+			taken[used++].sku_id = records[i].sku_id;
+	if (sync_quarantine_judge(s->sync, taken, used, err) == 0)
+		rc = sync_items(s->sync, records, count, err);
+	free(taken);
+	return rc;
+}
+
 static int judge_all_open(struct settling *s, struct err *err)
 {
 	struct item_record *records = calloc(BATCH, sizeof(*records));
@@ -166,12 +184,12 @@ static int judge_all_open(struct settling *s, struct err *err)
 	for (size_t i = 0; rc == 0 && i < s->open_count; i++) {
 		used += judge_open(s, &s->open[i], &records[used]);
 		if (used == BATCH) {
-			rc = sync_items(s->sync, records, used, err);
+			rc = store_judged(s, records, used, err);
 			used = 0;
 		}
 	}
 	if (rc == 0)
-		rc = sync_items(s->sync, records, used, err);
+		rc = store_judged(s, records, used, err);
 	free(records);
 	return rc;
 }

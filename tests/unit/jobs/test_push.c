@@ -1719,6 +1719,34 @@ static void one_success_in_between_forgets(void **state)
 	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
 }
 
+/* Confirmed in an attempt whose end the journal never saw: the next attempt knows it from the ledger. */
+static void a_success_that_only_the_ledger_saw_forgets_too(void **state)
+{
+	struct ended ended;
+	int64_t sku_id;
+
+	NEED_WORLD();
+	sku_id = sku_id_of("ART-000007");
+	for (int i = 1; i <= 4; i++) {
+		stock_of(1, 10, 60 + i);
+		if (i != 3)
+			refuse(sku_id);
+		find(sku_id)->sent_ms -= 400000; /* long enough ago for its answer to be the last word */
+		find(sku_id)->doubt_ms = 0;
+		commit();
+		if (i == 3)
+			fail_next(CALL_JUDGE, 2 * JOBS_DB_TRIES, true, ERR_TEMP);
+		m.commit_lost = i == 3;
+		ended = run_to(QUICK, i != 3 ? RUN_PARTIAL : RUN_SUCCESS);
+		assert_int_equal(ended.record.attempt, i != 3 ? 1 : 2);
+		ended_release(&ended);
+		m.commit_lost = false;
+		m.fail_count = 0;
+		gateway_order(&w, "/clear", "{}");
+	}
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
+}
+
 /* Everything refused and nothing taken is a fault of ours or of the shop, not of every SKU. */
 static void a_refusal_of_everything_puts_nothing_into_quarantine(void **state)
 {
@@ -1857,6 +1885,7 @@ int main(void)
 		TEST(a_shut_gate_shows_what_the_guard_would_stop),
 		TEST(refused_three_times),
 		TEST(one_success_in_between_forgets),
+		TEST(a_success_that_only_the_ledger_saw_forgets_too),
 		TEST(a_refusal_of_everything_puts_nothing_into_quarantine),
 		TEST(stats_are_json),
 		TEST(the_missing_database_names_its_statement),
