@@ -338,6 +338,7 @@ struct db *db_open(const struct db_config *config, struct err *err)
 	return db;
 failed:
 	db_close(db);
+	db_refusal_explain(config, err);
 	return NULL;
 }
 

@@ -84,6 +84,10 @@ int db_error_fill(struct db *db, struct err *err);
 /* The limit as it is now: sets db->stop when reached. */
 enum db_stop db_limit_check(struct db *db, int64_t now_ms);
 
+/* --- db_refusal.c --- */
+/* After a refused database (4060) says what state it is in, when a login to master can tell: one more login. */
+void db_refusal_explain(const struct db_config *config, struct err *err);
+
 /* --- db_param.c --- */
 int db_param_send(struct db *db, const struct db_statement *statement, struct err *err);
 

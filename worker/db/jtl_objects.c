@@ -150,6 +150,12 @@ static size_t name_length(const char *line)
 	return strcspn(line, " \n");
 }
 
+static const char *next_line(const char *line)
+{
+	line += strcspn(line, "\n");
+	return line + (*line == '\n');
+}
+
 static const char *find_line(const char *text, const char *line)
 {
 	size_t len = name_length(line);
@@ -157,8 +163,7 @@ static const char *find_line(const char *text, const char *line)
 	while (*text) {
 		if (name_length(text) == len && strncmp(text, line, len) == 0)
 			return text;
-		text += strcspn(text, "\n");
-		text += *text == '\n';
+		text = next_line(text);
 	}
 	return NULL;
 }
@@ -170,28 +175,29 @@ static void add_type(struct buf *out, const char *line)
 	buf_add(out, line, strcspn(line, "\n"));
 }
 
-static int add_difference(struct buf *out, int count, const char *was, const char *is)
+static void add_name(struct buf *out, int count, const char *line)
 {
-	const char *line = was ? was : is;
-	size_t len = strcspn(line, "\n");
-
-	if (was && is && strcspn(is, "\n") == len && strncmp(was, is, len) == 0)
-		return 0;
 	if (count > 0)
 		buf_add_text(out, "; ");
 	buf_add(out, line, name_length(line));
-	if (was && is) {
-		buf_add_text(out, ": ");
-		add_type(out, was);
-		buf_add_text(out, " -> ");
-		add_type(out, is);
-	} else if (was) {
+}
+
+/* is NULL: gone. */
+static int add_change(struct buf *out, int count, const char *was, const char *is)
+{
+	size_t len = strcspn(was, "\n");
+
+	if (is && strcspn(is, "\n") == len && strncmp(was, is, len) == 0)
+		return 0;
+	add_name(out, count, was);
+	if (!is) {
 		buf_add_text(out, " is gone");
-	} else {
-		buf_add_char(out, ' ');
-		add_type(out, is);
-		buf_add_text(out, " is new");
+		return 1;
 	}
+	buf_add_text(out, ": ");
+	add_type(out, was);
+	buf_add_text(out, " -> ");
+	add_type(out, is);
 	return 1;
 }
 
@@ -201,10 +207,15 @@ int jtl_probe_diff(const char *before, const char *after, struct buf *out)
 
 	if (!before[0] || !after[0])
 		return 0;
-	for (const char *line = before; *line; line += strcspn(line, "\n"), line += *line == '\n')
-		count += add_difference(out, count, line, find_line(after, line));
-	for (const char *line = after; *line; line += strcspn(line, "\n"), line += *line == '\n')
-		if (!find_line(before, line))
-			count += add_difference(out, count, NULL, line);
+	for (const char *line = before; *line; line = next_line(line))
+		count += add_change(out, count, line, find_line(after, line));
+	for (const char *line = after; *line; line = next_line(line)) {
+		if (find_line(before, line))
+			continue;
+		add_name(out, count++, line);
+		buf_add_char(out, ' ');
+		add_type(out, line);
+		buf_add_text(out, " is new");
+	}
 	return count;
 }

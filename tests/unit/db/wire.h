@@ -78,6 +78,21 @@ void session_close(struct session *session)
 	free(session);
 }
 
+void session_on_kill(struct session *session, void (*on_kill)(void *arg), void *arg)
+{
+	(void)session;
+	(void)on_kill;
+	(void)arg;
+}
+
+int engine_database_state(struct engine *engine, const char *database, const char *state, struct err *err)
+{
+	(void)engine;
+	(void)database;
+	(void)state;
+	return err_set(err, ERR_PERM, "STATE", "this engine has no states");
+}
+
 int session_id(const struct session *session)
 {
 	return session->id;
