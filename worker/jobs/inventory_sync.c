@@ -2,6 +2,7 @@
  * files and push.c. */
 #include "worker/jobs/inventory_sync.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,7 @@ int sync_db_within(struct sync *sync, const struct db_limit *limit, bool transac
 {
 	struct db_fence fence = lease_fence(&sync->grip);
 
+	assert(!transaction || !sync->dry);
 	if (jobs_db_run(sync->env, limit, transaction ? &fence : NULL, transaction, work, arg, err) != 0) {
 		keeper_lost(sync->env->keeper, sync->shop->id, err);
 		return -1;

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/core/job.h"
+#include "worker/jobs/inventory_sync.h"
 #include "worker/jobs/sync.h"
 
 #define CARRY_OUT_MS (2 * PLAN_CONFIRM_MS) /* after the plan's end; a run that is held for longer has to ask again */
@@ -43,7 +44,7 @@ static int check_plan(const struct sync *sync, const char *plan, const struct ru
 {
 	int64_t age_ms = clock_now_ms() - record->finished_ms;
 
-	if (strcmp(record->job, "temu_inventory_sync") != 0 || record->shop != sync->shop->id)
+	if (strcmp(record->job, inventory_sync_job.id) != 0 || record->shop != sync->shop->id)
 		return err_set(err, ERR_PERM, "PLAN_NONE", "run %s is no plan of this shop", plan);
 	if (age_ms > CARRY_OUT_MS)
 		return err_set(err, ERR_PERM, "PLAN_OLD", "the confirmed plan of run %s is %" PRId64 " minutes old by now: start a new run",

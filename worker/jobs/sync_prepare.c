@@ -26,6 +26,9 @@ static int probe_jtl(struct db *db, struct sync *sync, struct err *err)
 		return 0;
 	if (before[0] && now[0] && strcmp(before, now) != 0)
 		err_context(err, "JTL's version changed from %s to %s", before, now);
+	/* The run waits, but nothing goes on before a person has looked. */
+	if (!sync->dry && (strcmp(err->code, "JTL_OBJECT") == 0 || strcmp(err->code, "JTL_WAREHOUSE") == 0))
+		run_alarm(sync->run, err->code, "%s", err->text);
 	return -1;
 }
 
@@ -106,7 +109,7 @@ int sync_prepare(struct sync *sync, struct err *err)
 {
 	if (sync->prepared)
 		return 0;
-	if (sync_db(sync, false, 5 + sync_may_write_old(sync), prepare_work, sync, err) != 0)
+	if (sync_db(sync, false, 6 + sync_may_write_old(sync), prepare_work, sync, err) != 0)
 		return -1;
 	if (!sync->full && !sync->state.complete)
 		return err_set(err, ERR_PERM, "QUICK_NEEDS_FULL",

@@ -335,6 +335,138 @@ static void near_misses_are_listed(void **state)
 	ended_release(&ended);
 }
 
+/* --- the report --- */
+
+static const struct json *report_line(const struct ended *ended, const char *rule)
+{
+	for (const struct json *line = json_first(json_get(ended->result, "report")); line; line = json_next(line))
+		if (strcmp(json_get_string(line, "rule", ""), rule) == 0)
+			return line;
+	return NULL;
+}
+
+static int64_t report_count(const struct ended *ended, const char *rule)
+{
+	return json_get_int64(report_line(ended, rule), "count", 0);
+}
+
+/* The text of the example of that SKU. */
+static const char *report_text(const struct ended *ended, const char *rule, const char *sku)
+{
+	for (const struct json *e = json_first(json_get(report_line(ended, rule), "examples")); e; e = json_next(e))
+		if (strcmp(json_get_string(e, "sku", ""), sku) == 0)
+			return json_get_string(e, "text", "");
+	return "";
+}
+
+static void the_report_names_every_rule_that_was_applied(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(report_count(&ended, "several_listings"), 2);
+	assert_int_equal(report_count(&ended, "duplicate_sku"), 2);
+	assert_int_equal(report_count(&ended, "empty_sku"), 1);
+	assert_int_equal(report_count(&ended, "unmapped"), 2);
+	assert_int_equal(report_count(&ended, "other_spelling"), figure(&ended, "near_misses"));
+	assert_int_equal(report_count(&ended, "null_stocks"), figure(&ended, "null_stocks"));
+	assert_int_equal(report_count(&ended, "doubled_rows"), figure(&ended, "doubled_rows"));
+	assert_int_equal(report_count(&ended, "missing_components"), 1);
+	assert_string_equal(report_text(&ended, "other_spelling", "CASE-LETTERS"), "JTL has \"Case-Letters\"");
+	assert_non_null(strstr(report_text(&ended, "several_listings", "CASE-TWO-LISTINGS"), "as skuId "));
+	assert_null(report_line(&ended, "recreated_article"));
+	assert_null(report_line(&ended, "vanished"));
+	ended_release(&ended);
+}
+
+/* The rules a shop pushes by are remembered by the first run with an open gate, not by one that only planned. */
+static void the_rules_are_remembered_once_something_may_be_sent(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_shop WHERE shop = 1 AND rules LIKE N'database=%formula=reference%'"), 1);
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE active = 1 AND article IS NOT NULL AND buffer IS NULL"), 0);
+	w.settings.shops[0].stock_max = 3;
+	assert_true(world_gate(&w, GATE_OFF));
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_true(json_get_bool(ended.result, "guard", false));
+	assert_string_equal(json_get_string(ended.result, "rules_changed", ""), "stock_max: 1000000 -> 3");
+	ended_release(&ended);
+	assert_true(world_gate(&w, GATE_STOCK));
+	ended = run_to(QUICK, RUN_FAILED);
+	assert_string_equal(ended.record.error_code, "GUARD_RULES");
+	ended_release(&ended);
+	w.settings.shops[0].stock_max = 1000000;
+	assert_int_equal(success(QUICK, "changed"), 0);
+}
+
+/* Two articles change their SKUs, as one made anew takes the SKU of one deleted. */
+static void an_article_made_anew_is_taken(void **state)
+{
+	struct ended ended;
+	int64_t before;
+
+	NEED_WORLD();
+	stock_of(7, 1, 41);
+	stock_of(8, 1, 42);
+	success(QUICK, "pushed");
+	before = own("SELECT MIN(article) FROM dbo.temu_ledger WHERE sku = N'ART-000007'");
+	for (int back = 0; back < 2; back++) {
+		jtl("UPDATE dbo.tArtikel SET cArtNr = N'between' WHERE cArtNr = N'ART-000007'");
+		jtl("UPDATE dbo.tArtikel SET cArtNr = N'ART-000007' WHERE cArtNr = N'ART-000008'");
+		jtl("UPDATE dbo.tArtikel SET cArtNr = N'ART-000008' WHERE cArtNr = N'between'");
+		ended = run_to(QUICK, RUN_SUCCESS);
+		assert_int_equal(report_count(&ended, "recreated_article"), 2);
+		assert_non_null(strstr(report_text(&ended, "recreated_article", "ART-000007"), " before, "));
+		assert_int_equal(stock_at_temu("ART-000007"), back ? 41 : 42);
+		assert_int_equal(stock_at_temu("ART-000008"), back ? 42 : 41);
+		ended_release(&ended);
+		assert_int_equal(own("SELECT MIN(article) FROM dbo.temu_ledger WHERE sku = N'ART-000007'") == before, back);
+		assert_int_equal(own("SELECT MIN(jtl_article_id) FROM dbo.temu_products WHERE sku = N'ART-000007'") == before, back);
+	}
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(report_count(&ended, "recreated_article"), 0); /* told once */
+	ended_release(&ended);
+}
+
+static int64_t alarms(const struct ended *ended, const char *text)
+{
+	struct event_page page = { .last = 0 };
+	struct err err = ERR_INIT;
+	int64_t found = 0;
+	struct buf out;
+
+	buf_init(&out, 4 << 20);
+	assert_int_equal(journal_events(w.journal, 1, 0, ended->record.id, 1 << 20, &out, &page, &err), 0);
+	for (const char *at = buf_text(&out); (at = strstr(at, "\"event\":\"alarm\"")) != NULL; at++)
+		found += strstr(at, text) != NULL;
+	buf_release(&out);
+	return found;
+}
+
+static void an_update_of_jtl_is_told(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(alarms(&ended, "JTL_CHANGED"), 0);
+	ended_release(&ended);
+	jtl("UPDATE dbo.tversion SET cVersion = N'9.9.9.9'");
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(alarms(&ended, "-> 9.9.9.9"), 1);
+	assert_string_equal(json_get_string(ended.result, "jtl_version", ""), "9.9.9.9");
+	ended_release(&ended);
+	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_shop WHERE shop = 1 AND jtl_version = N'9.9.9.9'"), 1);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(alarms(&ended, "JTL_CHANGED"), 0);
+	ended_release(&ended);
+}
+
+/* --- other formulas --- */
+
 struct planned {
 	const char *sku;
 	int64_t to;
@@ -757,6 +889,7 @@ static void a_listing_that_vanishes_is_left_alone(void **state)
 	gateway_order(&w, "/remove", body);
 	ended = run_to(FULL, RUN_SUCCESS);
 	assert_int_equal(figure(&ended, "vanished"), 1);
+	assert_int_equal(report_count(&ended, "vanished"), 1);
 	ended_release(&ended);
 	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE active = 0"), 1);
 	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_products WHERE is_active = 0"), 1);
@@ -787,8 +920,14 @@ static void a_second_shop_is_configuration(void **state)
 	assert_int_equal(figure(&one, "changed"), 0);
 	assert_int_equal(figure(&two, "changed"), 0);
 	assert_int_equal(figure(&two, "new"), active);
+	/* Whoever stores the articles last sees that they are shared; the next run of the other one does too. */
+	assert_true(report_count(&two, "shared_article") > 100 || report_count(&one, "shared_article") > 100);
 	ended_release(&one);
 	ended_release(&two);
+	one = run_to(QUICK, RUN_SUCCESS);
+	assert_true(report_count(&one, "shared_article") > 100);
+	assert_non_null(strstr(report_text(&one, "shared_article", "ART-000001"), "also in shop 2"));
+	ended_release(&one);
 	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE shop = 2 AND active = 1"), active);
 	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_products WHERE shop = 2"), active);
 	assert_int_equal(own("SELECT COUNT(*) FROM dbo.temu_inventory i JOIN dbo.temu_products p ON p.id = i.product_id "
@@ -820,6 +959,10 @@ int main(void)
 		TEST(a_shut_gate_stores_the_plan),
 		TEST(a_full_run_brings_every_case_into_step),
 		TEST(near_misses_are_listed),
+		TEST(the_report_names_every_rule_that_was_applied),
+		TEST(the_rules_are_remembered_once_something_may_be_sent),
+		TEST(an_article_made_anew_is_taken),
+		TEST(an_update_of_jtl_is_told),
 		TEST(the_other_formulas),
 		TEST(the_old_systems_tables_are_kept),
 		TEST(nothing_changed_sends_nothing),
