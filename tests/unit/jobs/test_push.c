@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 #include "tests/unit/jobs/world.h"
 #include "worker/db/adoption.h"
 #include "worker/db/connpool.h"
@@ -1703,6 +1704,56 @@ static void refused_three_times(void **state)
 	assert_in_step();
 }
 
+/* A day later, as far as the journal can tell. */
+static void make_due(void)
+{
+	char path[200];
+	sqlite3 *file;
+
+	snprintf(path, sizeof(path), "%s/journal.db", w.state);
+	assert_int_equal(sqlite3_open(path, &file), SQLITE_OK);
+	sqlite3_busy_timeout(file, 5000);
+	assert_int_equal(sqlite3_exec(file, "UPDATE quarantine SET next_ms = 1", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(file);
+}
+
+/* Once a day it is tried: a refusal is then no news, and a success ends it. */
+static void a_sku_in_quarantine_is_tried_once_a_day(void **state)
+{
+	struct ended ended;
+	int64_t sku_id;
+
+	NEED_WORLD();
+	sku_id = sku_id_of("ART-000007");
+	refuse(sku_id);
+	for (int i = 1; i <= 3; i++) {
+		stock_of(1, 10, 60 + i);
+		figure_of(QUICK, RUN_PARTIAL, "refused");
+	}
+	for (int day = 1; day <= 2; day++) {
+		make_due();
+		stock_of(1, 10, 70 + day);
+		ended = run_to(QUICK, RUN_SUCCESS);
+		assert_int_equal(figure(&ended, "refused"), 1);
+		assert_int_equal(figure(&ended, "quarantined"), 0);
+		assert_int_equal(count_items(&ended, ITEM_REFUSED), 1);
+		assert_int_equal(count_events(ended.record.id, "QUARANTINE: "), 0);
+		ended_release(&ended);
+		ended = run_to(QUICK, RUN_SUCCESS);
+		assert_int_equal(figure(&ended, "refused"), 0);
+		assert_int_equal(figure(&ended, "quarantined"), 1);
+		ended_release(&ended);
+	}
+	gateway_order(&w, "/clear", "{}");
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 1);
+	make_due();
+	sent_long_ago();
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 1);
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
+	assert_in_step();
+}
+
 static void one_success_in_between_forgets(void **state)
 {
 	int64_t sku_id;
@@ -1884,6 +1935,7 @@ int main(void)
 		TEST(other_buffers_are_confirmed_first),
 		TEST(a_shut_gate_shows_what_the_guard_would_stop),
 		TEST(refused_three_times),
+		TEST(a_sku_in_quarantine_is_tried_once_a_day),
 		TEST(one_success_in_between_forgets),
 		TEST(a_success_that_only_the_ledger_saw_forgets_too),
 		TEST(a_refusal_of_everything_puts_nothing_into_quarantine),
