@@ -67,28 +67,28 @@ static const struct adoption_check checks[] = {
 	{ "sku_id_doubled", "skuIds that stand in more than one product",
 	  "The SKU was renamed at TEMU, and the old system pushed both rows. Written alike from the first open run on. Mended, the newest\n"
 	  "     row stays; the others go with their inventory rows.",
-	  "SELECT d.last AS place, N'skuId ' + CONVERT(nvarchar(20), d.sku_id) + N': ' + CONVERT(nvarchar(20), d.n) + N' products, ' +\n"
-	  "  N'the newest is ' + CONVERT(nvarchar(20), d.last) + N' \"' + LEFT(p.sku, 60) + N'\"' AS what\n"
-	  "FROM (SELECT q.shop, q.sku_id, COUNT(*) AS n, MAX(q.id) AS last FROM dbo.temu_products q WHERE q.sku_id IS NOT NULL\n"
-	  "  GROUP BY q.shop, q.sku_id HAVING COUNT(*) > 1) d JOIN dbo.temu_products p ON p.id = d.last",
+	  "SELECT d.highest AS place, N'skuId ' + CONVERT(nvarchar(20), d.sku_id) + N': ' + CONVERT(nvarchar(20), d.n) + N' products, ' +\n"
+	  "  N'the newest is ' + CONVERT(nvarchar(20), d.highest) + N' \"' + LEFT(p.sku, 60) + N'\"' AS what\n"
+	  "FROM (SELECT q.shop, q.sku_id, COUNT(*) AS n, MAX(q.id) AS highest FROM dbo.temu_products q WHERE q.sku_id IS NOT NULL\n"
+	  "  GROUP BY q.shop, q.sku_id HAVING COUNT(*) > 1) d JOIN dbo.temu_products p ON p.id = d.highest",
 	  "DELETE p FROM dbo.temu_products p\n"
 	  "WHERE EXISTS (SELECT 1 FROM dbo.temu_products o WHERE o.shop = p.shop AND o.sku_id = p.sku_id AND o.id > p.id)" },
 	{ "sku_doubled", "SKUs that stand in more than one product of a shop",
 	  "Right here: one article may have several listings, all are kept up to date. The old system knows one product a SKU, so its unique\n"
 	  "     key cannot come back before the way back was gone (ecosystem/back_to_old_system.sql).",
-	  "SELECT d.first AS place, N'\"' + LEFT(p.sku, 60) + N'\": ' + CONVERT(nvarchar(20), d.n) + N' products' AS what\n"
-	  "FROM (SELECT q.shop, q.sku, COUNT(*) AS n, MIN(q.id) AS first FROM dbo.temu_products q\n"
-	  "  GROUP BY q.shop, q.sku HAVING COUNT(*) > 1) d JOIN dbo.temu_products p ON p.id = d.first",
+	  "SELECT d.lowest AS place, N'\"' + LEFT(p.sku, 60) + N'\": ' + CONVERT(nvarchar(20), d.n) + N' products' AS what\n"
+	  "FROM (SELECT q.shop, q.sku, COUNT(*) AS n, MIN(q.id) AS lowest FROM dbo.temu_products q\n"
+	  "  GROUP BY q.shop, q.sku HAVING COUNT(*) > 1) d JOIN dbo.temu_products p ON p.id = d.lowest",
 	  NULL },
 	{ "sku_alike", "SKUs that differ in case or blanks only",
 	  "They may be the same article by mistake, or never find theirs: put the seller SKU right at TEMU.",
-	  "SELECT d.first AS place, N'product ' + CONVERT(nvarchar(20), d.first) + N' \"' + LEFT(p.sku, 60) + N'\" and product ' +\n"
-	  "  CONVERT(nvarchar(20), d.last) + N' \"' + LEFT(o.sku, 60) + N'\"' AS what\n"
-	  "FROM (SELECT e.shop, e.bare, MIN(e.id) AS first, MAX(e.id) AS last FROM (SELECT q.shop, q.id,\n"
+	  "SELECT d.lowest AS place, N'product ' + CONVERT(nvarchar(20), d.lowest) + N' \"' + LEFT(p.sku, 60) + N'\" and product ' +\n"
+	  "  CONVERT(nvarchar(20), d.highest) + N' \"' + LEFT(o.sku, 60) + N'\"' AS what\n"
+	  "FROM (SELECT e.shop, e.bare, MIN(e.id) AS lowest, MAX(e.id) AS highest FROM (SELECT q.shop, q.id,\n"
 	  "    LOWER(REPLACE(REPLACE(q.sku, N' ', N''), NCHAR(160), N'')) AS bare,\n"
 	  "    REPLACE(q.sku, N' ', N'_') COLLATE Latin1_General_BIN AS exact FROM dbo.temu_products q) e\n"
 	  "  GROUP BY e.shop, e.bare HAVING MIN(e.exact) <> MAX(e.exact)) d\n"
-	  "JOIN dbo.temu_products p ON p.id = d.first JOIN dbo.temu_products o ON o.id = d.last",
+	  "JOIN dbo.temu_products p ON p.id = d.lowest JOIN dbo.temu_products o ON o.id = d.highest",
 	  NULL },
 	{ "active_unknown", "Products whose is_active is not set",
 	  "The old system means 1 by it, and so do we.", "SELECT p.id AS place, " PRODUCT " AS what\nFROM dbo.temu_products p\n"
