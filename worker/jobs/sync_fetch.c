@@ -1,12 +1,17 @@
 /* Step fetch: the complete catalogue of TEMU into memory. An incomplete one ends the run before anything is written. */
 #include <inttypes.h>
+#include <string.h>
 #include "common/clock.h"
 #include "common/log.h"
+#include "worker/jobs/inventory_sync.h"
 #include "worker/jobs/sync.h"
 #include "worker/temu/temu_stock.h"
 
 #define LINES_MAX 20 /* warnings of one kind in the log */
 #define PROGRESS_EVERY 500
+#define EMPTY_CODE "CATALOGUE_EMPTY"
+#define EMPTY_AGAIN_MS 600000 /* an empty shop is believed when it was empty so long ago too */
+#define EMPTY_LOOK_BACK 200   /* runs */
 
 struct fetching {
 	struct sync *sync;
@@ -60,6 +65,57 @@ static int64_t count_active(const struct listings *list)
 	return active;
 }
 
+struct empty_search {
+	const char *self;
+	int64_t now_ms;
+	bool found;
+};
+
+static bool read_something(const struct run_record *run)
+{
+	struct err ignored = ERR_INIT;
+	struct json *result = run->result ? json_parse(run->result, strlen(run->result), &ignored) : NULL;
+	bool full = strcmp(json_get_string(result, "mode", ""), "full") == 0;
+	bool seen = json_get_int64(result, "seen", 0) > 0;
+
+	json_free(result);
+	return full && seen;
+}
+
+/* Newest first, until a run read something after all. */
+static bool take_earlier_run(const struct run_record *run, void *arg)
+{
+	struct empty_search *search = arg;
+
+	if (strcmp(run->id, search->self) == 0)
+		return true;
+	search->found = strcmp(run->error_code, EMPTY_CODE) == 0 && run->finished_ms != 0 &&
+	                search->now_ms - run->finished_ms >= EMPTY_AGAIN_MS;
+	return !search->found && !read_something(run);
+}
+
+/* 0: the empty catalogue is believed, since an earlier run found it empty too, and none since found anything: all listings are left
+ * alone from then on. */
+static int believe_empty(struct sync *sync, struct err *err)
+{
+	struct empty_search search = { .self = run_id(sync->run), .now_ms = clock_now_ms() };
+	struct run_filter filter = {
+		.job = inventory_sync_job.id, .shop = sync->shop->id, .state = -1, .before = "", .limit = EMPTY_LOOK_BACK
+	};
+
+	if (journal_run_list(sync->env->journal, &filter, take_earlier_run, &search, err) != 0)
+		return -1;
+	if (search.found) {
+		log_warning("TEMU shows no SKU at all, and did so %d minutes ago: the shop is empty, its listings are left alone",
+		            EMPTY_AGAIN_MS / 60000);
+		return 0;
+	}
+	return err_set(err, ERR_TEMP, EMPTY_CODE,
+	               "TEMU shows no SKU at all, the ledger holds %" PRId64 " active ones: not believed before a run at least %d minutes "
+	               "later finds the same",
+	               count_active(&sync->list), EMPTY_AGAIN_MS / 60000);
+}
+
 static int merge(struct fetching *f, const struct temu_catalogue *read, struct err *err)
 {
 	struct sync *sync = f->sync;
@@ -68,10 +124,8 @@ static int merge(struct fetching *f, const struct temu_catalogue *read, struct e
 		*err = f->failed;
 		return -1;
 	}
-	if (read->skus == 0 && count_active(&sync->list) > 0)
-		return err_set(err, ERR_TEMP, "CATALOGUE_EMPTY",
-		               "TEMU shows no SKU at all, the ledger holds %" PRId64 " active ones: not believed",
-		               count_active(&sync->list));
+	if (read->skus == 0 && count_active(&sync->list) > 0 && believe_empty(sync, err) != 0)
+		return -1;
 	return listings_merge(&sync->list, &f->catalogue, clock_now_ms(), err);
 }
 

@@ -1705,7 +1705,7 @@ static void refused_three_times(void **state)
 }
 
 /* A day later, as far as the journal can tell. */
-static void make_due(void)
+static void change_journal(const char *sql)
 {
 	char path[200];
 	sqlite3 *file;
@@ -1713,8 +1713,13 @@ static void make_due(void)
 	snprintf(path, sizeof(path), "%s/journal.db", w.state);
 	assert_int_equal(sqlite3_open(path, &file), SQLITE_OK);
 	sqlite3_busy_timeout(file, 5000);
-	assert_int_equal(sqlite3_exec(file, "UPDATE quarantine SET next_ms = 1", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(file, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(file);
+}
+
+static void make_due(void)
+{
+	change_journal("UPDATE quarantine SET next_ms = 1");
 }
 
 /* Once a day it is tried: a refusal is then no news, and a success ends it. */
@@ -1808,6 +1813,45 @@ static void a_refusal_of_everything_puts_nothing_into_quarantine(void **state)
 		figure_of(QUICK, RUN_PARTIAL, "refused");
 	}
 	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
+}
+
+static int64_t count_active(void)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < m.count; i++)
+		count += m.rows[i].active;
+	return count;
+}
+
+/* The last of the tests with listings: it takes them all away. */
+static void an_empty_shop_is_believed_the_second_time(void **state)
+{
+	size_t count;
+	struct temu_truth *truth = NULL;
+	struct ended ended;
+	char body[100];
+
+	NEED_WORLD();
+	truth = gateway_stock(&w, &count);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(body, sizeof(body), "{\"sku_id\":%" PRId64 "}", truth[i].sku_id);
+		gateway_order(&w, "/remove", body);
+	}
+	free(truth);
+	ended = run_to(FULL, RUN_FAILED);
+	assert_string_equal(ended.record.error_code, "CATALOGUE_EMPTY");
+	ended_release(&ended);
+	figure_of(QUICK, RUN_SUCCESS, "pushed"); /* says nothing of what TEMU has */
+	figure_of(FULL, RUN_FAILED, "pushed");   /* too soon */
+	assert_int_equal(count_active(), (int64_t)count);
+	change_journal("UPDATE runs SET finished_ms = finished_ms - 600000 WHERE error_code = 'CATALOGUE_EMPTY'");
+	ended = run_to(FULL, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "vanished"), (int64_t)count);
+	assert_int_equal(figure(&ended, "changed"), 0);
+	assert_int_equal(count_active(), 0);
+	ended_release(&ended);
+	figure_of(FULL, RUN_SUCCESS, "pushed");
 }
 
 static void stats_are_json(void **state)
@@ -1939,8 +1983,9 @@ int main(void)
 		TEST(one_success_in_between_forgets),
 		TEST(a_success_that_only_the_ledger_saw_forgets_too),
 		TEST(a_refusal_of_everything_puts_nothing_into_quarantine),
-		TEST(stats_are_json),
-		TEST(the_missing_database_names_its_statement),
+		TEST(an_empty_shop_is_believed_the_second_time),
+		cmocka_unit_test(stats_are_json),
+		cmocka_unit_test(the_missing_database_names_its_statement),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
