@@ -8,7 +8,7 @@
  *   case-insensitive. A result with fewer rows than N meets its fault at its end.
  *   count: how often (default 1, 0 = until `clear`); skip: let so many matching statements pass first.
  *   The first rule in the list that matches is taken, one a statement.
- * Others: clear (forget all faults), stats, close-all (drop every connection), database NAME STATE (online, restoring, recovering,
+ * Others: clear (forget all faults; a delay under way is over), stats, close-all (drop every connection), database NAME STATE (online, restoring, recovering,
  * recovery-pending, suspect, offline: kept over a restart; whoever is in it is cut). */
 #include "ecosystem/sandbox/sql/tds_control.h"
 

@@ -15,6 +15,7 @@ struct tds_faults {
 	struct tds_fault rules[RULES_MAX];
 	int count;
 	struct tds_counters counters;
+	int64_t clears;
 };
 
 static const struct {
@@ -160,7 +161,18 @@ void tds_faults_clear(struct tds_faults *faults)
 {
 	pthread_mutex_lock(&faults->lock);
 	faults->count = 0;
+	faults->clears++;
 	pthread_mutex_unlock(&faults->lock);
+}
+
+int64_t tds_faults_clears(struct tds_faults *faults)
+{
+	int64_t clears;
+
+	pthread_mutex_lock(&faults->lock);
+	clears = faults->clears;
+	pthread_mutex_unlock(&faults->lock);
+	return clears;
 }
 
 static bool take(struct tds_faults *faults, bool login, const char *text, struct tds_fault *out)

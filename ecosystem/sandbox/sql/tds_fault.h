@@ -16,7 +16,7 @@
 	X(CUT_ROWS, "cut-rows", 1, "N: RST after N rows of the result") \
 	X(CUT_CLEAN_ROWS, "cut-clean-rows", 1, "N: orderly close (FIN) after N rows") \
 	X(ERROR, "error", 2, "NUMBER SEVERITY [after-rows=N]: this error; 1205 rolls the transaction back") \
-	X(DELAY, "delay", 1, "MS: wait before executing; ATTENTION ends the wait") \
+	X(DELAY, "delay", 1, "MS: wait before executing; ATTENTION and `clear` end the wait") \
 	X(HANG, "hang", 0, "[attention=yes]: execute nothing, stop answering") \
 	X(GARBAGE, "garbage", 0, "answer with bytes that are no tokens") \
 	X(BAD_METADATA, "bad-metadata", 0, "answer with column metadata that ends in the middle") \
@@ -52,6 +52,8 @@ int tds_fault_parse(struct tds_fault *fault, const char *line, struct err *err) 
 /* -1 when the list (64) is full. */
 int tds_faults_add(struct tds_faults *faults, const struct tds_fault *fault, struct err *err) MUSTCHECK;
 void tds_faults_clear(struct tds_faults *faults);
+/* How often that was done: it ends a delay under way. */
+int64_t tds_faults_clears(struct tds_faults *faults);
 
 /* The first fault that meets a login (by user name) or a statement (by its text); counts skip and count down. */
 bool tds_faults_login(struct tds_faults *faults, const char *user, struct tds_fault *fault);

@@ -264,7 +264,7 @@ void tds_reply_message(struct tds_reply *reply, int number, int severity, int st
 	tds_put16(&reply->token, 0);
 	tds_put32(&reply->token, (uint32_t)number);
 	tds_put8(&reply->token, (uint8_t)state);
-	tds_put8(&reply->token, (uint8_t)severity);
+	tds_put8(&reply->token, (uint8_t)(severity == 10 ? 0 : severity)); /* as the real one: 10 goes out as 0 */
 	tds_put_text(&reply->token, text);
 	tds_put_name(&reply->token, TDS_SERVER_NAME);
 	tds_put_name(&reply->token, "");

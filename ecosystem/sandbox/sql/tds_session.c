@@ -10,6 +10,7 @@
 #include "ecosystem/sandbox/sql/tds_session_internal.h"
 
 #define LOGIN_TIMEOUT_MS 30000
+#define DELAY_SLICE_MS 20
 #define FOR_EVER_MS (INT64_C(1) << 40)
 
 static void count(struct tds_session *s, struct tds_counters add)
@@ -105,6 +106,17 @@ static void hang(struct tds_session *s, const struct tds_fault *fault)
 	}
 }
 
+/* True when the client gave up. */
+static bool delayed(struct tds_session *s, int64_t ms)
+{
+	int64_t clears = tds_faults_clears(s->shared->faults);
+
+	for (; ms > 0 && tds_faults_clears(s->shared->faults) == clears; ms -= DELAY_SLICE_MS)
+		if (tds_packet_wait(s->packet, ms < DELAY_SLICE_MS ? ms : DELAY_SLICE_MS))
+			return true;
+	return false;
+}
+
 /* True when the statement is to be executed. */
 static bool fault_before(struct tds_session *s, struct tds_reply *reply, const struct tds_fault *fault)
 {
@@ -130,7 +142,7 @@ static bool fault_before(struct tds_session *s, struct tds_reply *reply, const s
 		fault_error(s, reply, fault);
 		return false;
 	case TDS_FAULT_DELAY:
-		return !tds_packet_wait(s->packet, fault->number[0]);
+		return !delayed(s, fault->number[0]);
 	case TDS_FAULT_HANG:
 		hang(s, fault);
 		return false;
