@@ -374,6 +374,16 @@ CALL(has_dbaccess) {
 		sqlite3_result_int(c, d->state == DATABASE_ONLINE && security_user(s, d->id, NULL, 0, NULL) == 0);
 }
 
+/* Database, object, schema: metadata is shown of what one has some permission on. */
+CALL(visible) {
+	SESSION;
+	static const char *const permissions[] = { "SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE", "VIEW DEFINITION" };
+	bool shown = security_is_admin(s);
+	for (size_t i = 0; i < sizeof permissions / sizeof permissions[0] && !shown && n == 3; i++)
+		shown = security_has(s, sqlite3_value_int(v[0]), sqlite3_value_int64(v[1]), sqlite3_value_int64(v[2]), permissions[i]);
+	sqlite3_result_int(c, shown);
+}
+
 CALL(has_perms_by_name) {
 	SESSION;
 	const char *securable = argument_text(n, v, 0), *class = argument_text(n, v, 1), *permission = argument_text(n, v, 2);
@@ -439,5 +449,6 @@ const struct session_function catalog_functions[] = {
 	{ { "IS_ROLEMEMBER", "s_is_rolemember", "s", INT_TYPE }, is_member },
 	{ { "HAS_DBACCESS", "s_has_dbaccess", "s", INT_TYPE }, has_dbaccess },
 	{ { "HAS_PERMS_BY_NAME", "s_has_perms_by_name", "sss?ss", INT_TYPE }, has_perms_by_name },
+	{ { NULL, "s_visible", "iii", INT_TYPE }, visible },
 	{ { NULL, NULL, NULL, INT_TYPE }, NULL },
 };

@@ -196,7 +196,7 @@ static const struct sysview views[] = {
 		"varchar(10)",
 		"SELECT d.name, s.name, o.name, CASE o.type WHEN 'V' THEN 'VIEW' ELSE 'BASE TABLE' END FROM m_object o JOIN "
 		"m_schema s ON s.id = o.schema JOIN "
-		"m_database d ON d.id = o.db WHERE o.db = {db} AND o.type IN ('U', 'V')" },
+		"m_database d ON d.id = o.db WHERE o.db = {db} AND o.type IN ('U', 'V') AND s_visible(o.db, o.id, o.schema)" },
 	{ "INFORMATION_SCHEMA", "VIEWS",
 		"TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) NOT NULL, VIEW_DEFINITION "
 		"nvarchar(4000)",
@@ -225,7 +225,7 @@ static const struct sysview views[] = {
 					    "END, CASE WHEN c.type IN (1, 2, 3, 4, 5, 8) THEN c.scale END, CASE WHEN c.type "
 					    "BETWEEN 15 AND 20 THEN c.scale END, c.collation FROM m_column c JOIN "
 					    "m_object o ON o.id = c.object JOIN m_schema s ON s.id = o.schema JOIN m_database d "
-					    "ON d.id = o.db WHERE o.db = {db}" },
+					    "ON d.id = o.db WHERE o.db = {db} AND s_visible(o.db, o.id, o.schema)" },
 	{ "INFORMATION_SCHEMA", "TABLE_CONSTRAINTS",
 		"CONSTRAINT_CATALOG nvarchar(128), CONSTRAINT_SCHEMA nvarchar(128), CONSTRAINT_NAME nvarchar(128) NOT NULL, "
 		"TABLE_CATALOG nvarchar(128), TABLE_SCHEMA "

@@ -300,7 +300,10 @@ static void classes(void **state)
 		{ 230, 14, ERR_PERM },   { 245, 16, ERR_PERM },   { 547, 16, ERR_PERM },   { 2627, 14, ERR_PERM },
 		{ 8114, 16, ERR_PERM },  { 50000, 16, ERR_PERM }, { 4060, 11, ERR_HOLD },  { 18456, 14, ERR_HOLD },
 		{ 18452, 14, ERR_HOLD }, { 922, 14, ERR_HOLD },   { 924, 14, ERR_HOLD },   { 927, 14, ERR_HOLD },
-		{ 942, 14, ERR_HOLD },   { 945, 16, ERR_HOLD },   { 1827, 16, ERR_HOLD },
+		{ 942, 14, ERR_HOLD },   { 945, 16, ERR_HOLD },   { 1827, 16, ERR_HOLD },  { 911, 16, ERR_HOLD },
+		{ 913, 16, ERR_HOLD },   { 921, 14, ERR_HOLD },   { 923, 14, ERR_HOLD },   { 926, 14, ERR_HOLD },
+		{ 941, 14, ERR_HOLD },   { 946, 14, ERR_HOLD },   { 952, 16, ERR_HOLD },   { 976, 14, ERR_HOLD },
+		{ 978, 14, ERR_HOLD },   { 983, 14, ERR_HOLD },   { 988, 14, ERR_HOLD },   { 596, 16, ERR_TEMP },
 	};
 
 	(void)state;

@@ -217,6 +217,7 @@ static void a_login_that_may_not_read_one_table(void **state)
 	assert_int_equal(err.class, ERR_HOLD);
 	assert_string_equal(err.code, "JTL_OBJECT");
 	assert_non_null(strstr(err.text, "tStueckliste"));
+	assert_null(strstr(probe.objects, "tStueckliste")); /* nor is it shown */
 	in_jtl("GRANT SELECT ON dbo.tStueckliste TO plain");
 	assert_int_equal(jtl_stock_probe(plain, world.jtl, JTL_PHYSICAL, warehouse_two, 1, &probe, &err), 0);
 	db_close(plain);

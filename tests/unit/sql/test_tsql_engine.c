@@ -240,6 +240,10 @@ static void test_permissions(void **state)
 	expect_sql(t->session, "ALTER ROLE db_datareader ADD MEMBER jtl DENY SELECT ON p TO jtl", "");
 	expect_sql(b, "SELECT COUNT(*) AS n FROM c", "n\n1\n");
 	expect_error(b, "SELECT * FROM p", 229, "'p'");
+	/* what one may do nothing with is not shown */
+	expect_sql(b, "SELECT DISTINCT TABLE_NAME AS t FROM INFORMATION_SCHEMA.COLUMNS", "t\nc\n");
+	expect_sql(b, "SELECT TABLE_NAME AS t FROM INFORMATION_SCHEMA.TABLES", "t\nc\n");
+	expect_sql(t->session, "SELECT TABLE_NAME AS t FROM INFORMATION_SCHEMA.TABLES ORDER BY t", "t\nc\np\n");
 	session_close(b);
 }
 
