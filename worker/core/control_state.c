@@ -62,6 +62,8 @@ command_job_status(struct control *control, const struct json *args, struct buf 
 	size_t before = data->len;
 	for (size_t i = 0; i < control->config.job_count; i++) {
 		const char *job = control->config.jobs[i]->id;
+		if (control->config.jobs[i]->on_demand)
+			continue;
 		struct run_filter filter = { .job = job, .state = -1, .before = "", .limit = 1 };
 		struct last_run last = { .data = data };
 		json_object_open(data, job);

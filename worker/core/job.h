@@ -25,7 +25,8 @@ struct job_type {
 	const char *title; /* for people */
 	const struct job_step *steps;
 	size_t step_count;
-	bool per_shop; /* one run per shop at a time; false: one run at a time */
+	bool per_shop;  /* one run per shop at a time; false: one run at a time */
+	bool on_demand; /* a tool for people: job_status leaves it out, since "never" and "failed" say nothing about the shop */
 	/* Parameters before the run is stored. 0, or -1 PERM with code BAD_REQUEST and the field's name in the text. */
 	int (*check)(const struct json *params, struct err *err);
 	/* A run that failed with a code beginning with this kept a plan that may be confirmed: within PLAN_CONFIRM_MS of its end, once, a new

@@ -549,6 +549,7 @@ const struct job_type plan_compare_job = {
 	.steps = steps,
 	.step_count = sizeof(steps) / sizeof(steps[0]),
 	.per_shop = true,
+	.on_demand = true,
 	.check = check_params,
 	.begin = begin,
 	.end = end,

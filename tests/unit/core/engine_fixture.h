@@ -264,9 +264,11 @@ toy_end(struct run *run, void *state)
 }
 
 static const struct job_step toy_step_list[] = { { "one", toy_one, NULL }, { "two", toy_two, toy_wanted } };
-#define TOY(id, per_shop, confirmable) { id, "Toy", toy_step_list, 2, per_shop, toy_check, confirmable, toy_begin, toy_end }
-static const struct job_type toy_type = TOY("toy", true, "GUARD_"), other_type = TOY("other", true, NULL),
-                             global_type = TOY("global", false, NULL);
+#define TOY(name, for_shops, demand, code)                                                                                      \
+	{ .id = name, .title = "Toy", .steps = toy_step_list, .step_count = 2, .per_shop = for_shops, .on_demand = demand,         \
+	  .check = toy_check, .confirmable = code, .begin = toy_begin, .end = toy_end }
+static const struct job_type toy_type = TOY("toy", true, false, "GUARD_"), other_type = TOY("other", true, false, NULL),
+                             global_type = TOY("global", false, true, NULL);
 static const struct job_type *const toy_jobs[] = { &toy_type, &other_type, &global_type };
 
 /* --- set-up --------------------------------------------------------------------------------------------------------- */
