@@ -232,11 +232,13 @@ int ledger_jtl_set(struct db *db, int64_t shop, const char *version, const char 
 
 /* --- shared with other shops --- */
 
+/* NOLOCK: a figure for people must not wait for another shop's writing. */
 static const char sql_shared[] =
-    "SELECT COUNT(*) FROM (SELECT DISTINCT l.article FROM dbo.temu_ledger l WHERE l.shop = @shop AND l.active = 1 AND EXISTS\n"
-    "  (SELECT 1 FROM dbo.temu_ledger o WHERE o.article = l.article AND o.shop <> l.shop AND o.active = 1)) x\n"
-    "SELECT TOP (10) l.article, MIN(l.sku_id), MIN(l.sku), MIN(o.shop) FROM dbo.temu_ledger l\n"
-    "JOIN dbo.temu_ledger o ON o.article = l.article AND o.shop <> l.shop AND o.active = 1\n"
+    "SELECT COUNT(*) FROM (SELECT DISTINCT l.article FROM dbo.temu_ledger l WITH (NOLOCK) WHERE l.shop = @shop AND l.active = 1\n"
+    "  AND EXISTS (SELECT 1 FROM dbo.temu_ledger o WITH (NOLOCK)\n"
+    "    WHERE o.article = l.article AND o.shop <> l.shop AND o.active = 1)) x\n"
+    "SELECT TOP (10) l.article, MIN(l.sku_id), MIN(l.sku), MIN(o.shop) FROM dbo.temu_ledger l WITH (NOLOCK)\n"
+    "JOIN dbo.temu_ledger o WITH (NOLOCK) ON o.article = l.article AND o.shop <> l.shop AND o.active = 1\n"
     "WHERE l.shop = @shop AND l.active = 1\n"
     "GROUP BY l.article ORDER BY l.article";
 

@@ -471,9 +471,20 @@ static int shared_work(struct db *db, void *arg, struct err *err)
 
 static int make_report(struct sync *sync, struct err *err)
 {
+	struct err inner = ERR_INIT;
+
 	if (report_listings(&sync->report, &sync->list, err) != 0)
 		return -1;
-	return sync->env->settings->shop_count > 1 ? sync_db(sync, false, 1, shared_work, sync, err) : 0;
+	if (sync->env->settings->shop_count < 2 || sync_db(sync, false, 1, shared_work, sync, &inner) == 0)
+		return 0;
+	if (inner.class == ERR_CANCELLED) {
+		*err = inner;
+		return -1;
+	}
+	/* A line for people is nothing to stop a run for. */
+	log_warning("articles shared with other shops are left out of the report: %s", inner.text);
+	sync->report.lines[REPORT_SHARED].count = 0;
+	return 0;
 }
 
 int sync_stock(struct sync *sync, struct err *err)
