@@ -15,6 +15,7 @@
 #include "worker/temu/temu_config.h"
 
 #define TICK_MS 100
+#define STALE_MS 100 /* a call that waited so long is asked about once more */
 #define CONNECT_MS 10000
 #define RATE_WAIT_MAX_MS 30000
 #define RATE_TRIES 8
@@ -31,6 +32,7 @@ struct place {
 	enum place_state state;
 	uint64_t number;   /* order of arrival; the older one goes first */
 	int64_t due_ms;    /* WAITING: not before */
+	int64_t opened_ms; /* when next gave the call */
 	int spent;         /* attempts that count against `attempts` */
 	int rate_tries;
 	bool clock_tried, waited;
@@ -370,6 +372,8 @@ send_call(struct place *place, struct err *err)
 	struct temu *temu = place->temu;
 	struct temu_call *call = place->call;
 
+	if (call->may != NULL && (call->attempts > 0 || clock_mono_ms() - place->opened_ms >= STALE_MS) && call->may(call, err) != 0)
+		return -1;
 	if (call->attempts > 0 && call->write && call->remake != NULL) {
 		temu_params_clear(&call->params);
 		if (call->remake(call, err) != 0)
@@ -461,6 +465,7 @@ open_call(struct place *place, struct temu_call *call)
 	place->state = PLACE_WAITING;
 	place->number = place->temu->arrivals++;
 	place->due_ms = INT64_MIN;
+	place->opened_ms = clock_mono_ms();
 	place->spent = place->rate_tries = 0;
 	place->clock_tried = place->waited = false;
 }

@@ -49,6 +49,9 @@ struct temu_call {
 	 * write (also after a plain refusal) remake fills the params anew, with a fresh request key. -1 ends the call. */
 	bool repeatable;
 	int (*remake)(struct temu_call *call, struct err *err);
+	/* NULL, or asked right before an attempt goes out that is not the first, or that waited since next gave the call: what was true then
+	 * may have changed. -1: nothing is sent and the call ends. */
+	int (*may)(struct temu_call *call, struct err *err);
 	/* NULL, or a look at the result of a read before it counts: -1 means garbled, retried like a broken answer. */
 	int (*check)(struct temu_call *call, struct err *err);
 	void *arg;                 /* the caller's */

@@ -199,6 +199,15 @@ make_params(struct temu_call *call, struct err *err)
 	return rc != 0 ? -1 : temu_params_check(&call->params, err);
 }
 
+static int
+may_send(struct temu_call *call, struct err *err)
+{
+	struct push_call *self = call->arg;
+	const struct temu_stock_request *request = self->push->request;
+
+	return request->before(self->items, self->count, request->arg, err);
+}
+
 static struct push_call *
 push_call_new(struct push *push, const struct group *group)
 {
@@ -216,6 +225,7 @@ push_call_new(struct push *push, const struct group *group)
 	self->call.write = true;
 	self->call.repeatable = true;
 	self->call.remake = make_params;
+	self->call.may = push->request->before != NULL ? may_send : NULL;
 	self->call.arg = self;
 	return self;
 }

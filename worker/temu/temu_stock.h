@@ -102,7 +102,8 @@ struct temu_stock_request {
 	size_t count;
 	int64_t batch;          /* SKUs per call, 1..50; temu.push_batch */
 	const char *key_prefix; /* of the request keys, at most 24 plain characters; NULL: none. 128 random bits follow */
-	/* NULL, or: a call with these items is sent next (unless the push ends first). -1 stops the push before it. */
+	/* NULL, or: a call with these items is sent next (unless the push ends first). -1 stops the push before it. Asked again with the
+	 * same items when the call had to wait or is to be sent once more; -1 then ends this call, and by its class the push. */
 	int (*before)(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err);
 	void (*done)(struct temu_stock_item *item, void *arg); /* NULL, or: the item has its outcome (also UNSENT) */
 	void *arg;

@@ -400,6 +400,62 @@ order_is_kept(void **state)
 		assert_non_null(strstr(b->gw->calls.ring[i].detail, wanted[i]));
 }
 
+struct leave {
+	int asked, granted; /* how often; how often it says yes */
+};
+
+static int
+leave(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err)
+{
+	struct leave *l = arg;
+
+	assert_true(count == 1 && items[0]->sku_id >= BENCH_SKU(0, 0));
+	return ++l->asked <= l->granted ? 0 : err_set(err, ERR_HOLD, "TEST", "lease lost");
+}
+
+/* A call that has to be sent once more, or that waited for the budget, is asked about again; a no is the end of the push. */
+static void
+asked_again_after_a_wait(void **state)
+{
+	static const struct {
+		const char *fault;
+		int64_t rate;
+		int granted, asked;
+		int64_t calls;
+		enum temu_stock_outcome first, last;
+	} rows[] = {
+		{ NULL, 1, 2, 3, 1, TEMU_STOCK_CONFIRMED, TEMU_STOCK_UNSENT },
+		{ EDIT_FAULT("\"kind\":\"reset_after\""), 1000, 1, 2, 1, TEMU_STOCK_UNKNOWN, TEMU_STOCK_UNSENT },
+		{ EDIT_FAULT("\"kind\":\"code\",\"code\":150010002"), 1000, 9, 4, 4, TEMU_STOCK_CONFIRMED, TEMU_STOCK_CONFIRMED },
+		{ EDIT_FAULT("\"kind\":\"code\",\"code\":4000004"), 1000, 1, 2, 1, TEMU_STOCK_UNSENT, TEMU_STOCK_UNSENT },
+	};
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct temu_stock_item items[3];
+		struct leave l = { .granted = rows[i].granted };
+		struct temu_stock_request request = { .items = items, .count = 3, .batch = 50, .before = leave, .arg = &l };
+		int64_t calls = bench_calls(b);
+
+		for (int n = 0; n < 3; n++)
+			items[n] = (struct temu_stock_item){ .sku_id = BENCH_SKU(n, 0), .goods_id = BENCH_GOOD(n), .target = 900 + (int)i };
+		b->config.in_flight = 1;
+		b->config.rate = rows[i].rate;
+		b->config.backoff_ms = 1;
+		bench_renew(b);
+		if (rows[i].fault != NULL)
+			bench_fault(b, rows[i].fault);
+		b->err = (struct err)ERR_INIT;
+		assert_int_equal(temu_stock_push(b->temu, &request, &b->err), rows[i].last == TEMU_STOCK_CONFIRMED ? 0 : -1);
+		if (rows[i].last != TEMU_STOCK_CONFIRMED)
+			assert_err(b, ERR_HOLD, "TEST");
+		assert_int_equal(l.asked, rows[i].asked);
+		assert_int_equal(bench_calls(b) - calls, rows[i].calls);
+		assert_int_equal(items[0].outcome, rows[i].first);
+		assert_int_equal(items[2].outcome, rows[i].last);
+	}
+}
+
 static void
 edit_faults_end_well(void **state)
 {
@@ -599,7 +655,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(whole_catalogue), T(list_faults_end_well), T(an_incomplete_catalogue_is_none), T(empty_shop), T(bad_rows_are_reported),
-		T(a_sku_that_leaves_is_gone), T(reading_can_be_cancelled), T(grouped_by_goods), T(order_is_kept), T(edit_faults_end_well),
+		T(a_sku_that_leaves_is_gone), T(reading_can_be_cancelled), T(grouped_by_goods), T(order_is_kept), T(asked_again_after_a_wait),
+		T(edit_faults_end_well),
 		T(a_late_effect_is_announced), T(lost_for_good_is_unknown), T(a_dead_gateway_stops_the_push),
 		T(impossible_items_are_refused), T(another_gateway),
 	};
