@@ -154,7 +154,6 @@ bool engine_single_user_taken(struct engine *e, int database, const struct sessi
 
 /* Under the engine's mutex, so that the session cannot go away. A session that runs notices by itself. */
 static void kill_session(struct session *s) {
-	atomic_store(&s->killed, true);
 	if (pthread_mutex_trylock(&s->busy) != 0)
 		return;
 	tran_rollback_all(s);
@@ -175,7 +174,7 @@ int engine_kill(struct engine *e, int id) {
 	int rc = -1;
 	pthread_mutex_lock(&e->mutex);
 	struct session *s = id >= 51 && id < 51 + SESSIONS_MAX ? e->sessions[id - 51] : NULL;
-	if (s && !atomic_load(&s->killed)) {
+	if (s && !atomic_exchange(&s->killed, true)) {
 		kill_session(s);
 		rc = 0;
 	}
@@ -184,15 +183,17 @@ int engine_kill(struct engine *e, int id) {
 }
 
 int engine_kill_database(struct engine *e, int database, const struct session *but) {
+	struct session *all[SESSIONS_MAX];
 	int killed = 0;
 	pthread_mutex_lock(&e->mutex);
+	/* all are told before the first lets its locks go: none of them gets on with what another leaves */
 	for (int i = 0; i < SESSIONS_MAX; i++) {
 		struct session *s = e->sessions[i];
-		if (!s || s == but || atomic_load(&s->killed) || !occupies(s, database))
-			continue;
-		kill_session(s);
-		killed++;
+		if (s && s != but && occupies(s, database) && !atomic_exchange(&s->killed, true))
+			all[killed++] = s;
 	}
+	for (int i = 0; i < killed; i++)
+		kill_session(all[i]);
 	pthread_mutex_unlock(&e->mutex);
 	return killed;
 }

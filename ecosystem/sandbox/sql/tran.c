@@ -289,7 +289,7 @@ enum flow tran_lock(struct session *s, const struct lock_request *requests, int 
 		return FLOW_NEXT;
 	case LOCK_WAITED:
 		catalog_refresh(s->catalog);
-		return FLOW_NEXT;
+		return atomic_load(&s->killed) ? FLOW_GONE : FLOW_NEXT;
 	case LOCK_TIMEOUT:
 		return exec_failf(s, line, 1222, "Lock request time out period exceeded.");
 	case LOCK_CANCELLED:
