@@ -201,6 +201,18 @@ class Unavailable(JtlCase):
         self.assertEqual(run["state"], "success", run)
         self.assert_in_step()
 
+    def test_the_own_database_goes_between_two_pushes_answer_and_mark(self):
+        wanted = self.change_stock()
+        with self.in_front_of("NULLIF(j.c") as run_id:
+            with self.database("master") as admin:
+                admin.cursor().execute("ALTER DATABASE [%s] SET SINGLE_USER WITH ROLLBACK IMMEDIATE" % self.stack.own)
+                self.await_held(run_id, "SQL_4060", "SINGLE_USER")
+                admin.cursor().execute("ALTER DATABASE [%s] SET MULTI_USER" % self.stack.own)
+        self.assertEqual(self.stack.await_run(run_id)["state"], "success")
+        self.assert_in_step()
+        sent = [write["sku_id"] for write in self.stack.temu_writes()[self.writes:]]
+        self.assertEqual(set(sent) - set(wanted), set(), "what nobody asked for")
+
 
 class Warehouses(JtlCase):
     """What makes a warehouse one that may not be offered, while the shop is live."""
