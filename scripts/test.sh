@@ -96,8 +96,11 @@ run_unit release
 run_unit asan
 run_unit tsan
 run_system release tests/system/test_*.py
-run_system asan tests/system/test_faults.py tests/system/test_daemons.py
-[ -z "$long" ] || run_system tsan tests/system/test_faults.py tests/system/test_daemons.py
+run_system asan tests/system/test_{faults,daemons,lease,shops,weekend}.py
+if [ -n "$long" ]; then
+    run_system tsan tests/system/test_{faults,daemons,lease,shops,weekend}.py
+    for seed in {2..10}; do SEED=$seed run_system release tests/system/test_weekend.py; done
+fi
 run_fuzz "$([ -n "$long" ] && echo 300 || echo 5)"
 if scripts/check.sh >"$logs/out" 2>&1; then
     passed=$((passed + 1))

@@ -225,7 +225,8 @@ class Weekend(StackCase):
         self.assertEqual(status, 202, "the wrong plan is confirmed after all")
         run = self.home.await_run(answer["run_id"])
         self.assertEqual((run["state"], run["trigger"]), ("success", "confirm"), "it reads everything afresh")
-        self.assertEqual([write for write in self.stack.temu_writes(writes) if write["was"] != write["now"]], [], "there is nothing to change")
+        changes = [write for write in self.stack.temu_writes(writes) if write["was"] != write["now"]]
+        self.assertEqual(changes, [], "there is nothing to change")
         self.assertEqual(self.due(), {})
         self.assert_nothing_amiss()
 
