@@ -74,8 +74,8 @@ int db_setup(const struct db_config *config, struct err *err) MUSTCHECK;
 /* Connects, logs in, enters the database and sets the session: the ANSI options and ARITHABORT ON
  * (jtl_database.md 4.4), XACT_ABORT ON, LOCK_TIMEOUT, READ COMMITTED, IMPLICIT_TRANSACTIONS OFF, TEXTSIZE, DATEFORMAT
  * ymd, LANGUAGE us_english. Blocks up to login_timeout_s for each answer of the handshake, plus name resolution; a
- * named instance is asked for at UDP 1434 for up to 16 s. A refused database (4060) costs one more login, to master, which says its state.
- * The caller frees with db_close. */
+ * named instance is asked for at UDP 1434 for up to 16 s. A refused database (4060) costs one more login, to master,
+ * which says its state. The caller frees with db_close. */
 struct db *db_open(const struct db_config *config, struct err *err) MUSTCHECK;
 /* Rolls back what is open by going away. Blocks at most a moment. NULL is accepted. */
 void db_close(struct db *db);
@@ -194,8 +194,8 @@ int db_ping(struct db *db, struct err *err) MUSTCHECK;
 /* @@SPID as the server knows it, for log lines. */
 int db_spid(const struct db *db);
 
-/* True when the server said that a database cannot be used for the moment: single-user or restricted, restoring, recovering, off line,
- * suspect, in transition, its replica not readable, or not there. Such errors are HOLD: somebody is at work on it or must be, and no
+/* True when the server said that a database cannot be used for the moment: single-user or restricted, restoring, recovering,
+ * off line, suspect, in transition, its replica not readable, or not there. Such errors are HOLD: somebody is at work on it or must be, and no
  * attempt is spent on waiting. */
 bool db_unavailable(const struct err *err);
 

@@ -35,8 +35,8 @@ struct jtl_probe {
 };
 
 /* Looks at every object the source reads (their columns and the permission, by selecting no row of them) and at the warehouses.
- * Four statements: version; objects; everything else; one comparison of a key. version and objects are filled as soon as they are read, also
- * when the rest fails: what JTL is now helps to say why.
+ * Four statements: version; objects; everything else; one comparison of a key. version and objects are filled as soon as they are
+ * read, also when the rest fails: what JTL is now helps to say why.
  * JTL_OBJECT (HOLD): an object is missing or may not be read; the server's words say which. JTL_WAREHOUSE (HOLD): a
  * warehouse does not exist, is inactive, FBA or fulfilment (nFulfillment other than 0), or a transit one; all such are named.
  * JTL_UNAVAILABLE (HOLD): see jtl_error. Others as db_query. */
@@ -49,8 +49,8 @@ int jtl_stock_probe(struct db *db, const char *database, enum jtl_source source,
 int jtl_probe_diff(const char *before, const char *after, struct buf *out);
 
 /* Gives an error of a statement on JTL's database its name, and the database's: the probe, the look-up and the components call it.
- * JTL_UNAVAILABLE (HOLD): the database is single-user, restoring, recovering, off line, suspect or gone for the moment (db_unavailable).
- * JTL_OBJECT (HOLD): an object or column is missing or denied, or the login has no user there. Everything else keeps class and
+ * JTL_UNAVAILABLE (HOLD): the database is single-user, restoring, recovering, off line, suspect or gone for the moment
+ * (db_unavailable). JTL_OBJECT (HOLD): an object or column is missing or denied, or the login has no user there. Everything else keeps class and
  * code. Returns -1. */
 int jtl_error(struct err *err, const char *database);
 
