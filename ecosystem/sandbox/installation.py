@@ -77,11 +77,15 @@ class Installation:
         with open(self.path("temu.yaml"), "w", encoding="utf-8") as file:
             file.write("\n".join(text) + "\n")
         secrets = {"password": world.password}
-        for number, app in enumerate(world.apps):
-            secrets.update({"%s_%d" % (key, number): value for key, value in app.items()})
+        for number in range(len(self.shops)):
+            secrets.update({"%s_%d" % (key, number): value for key, value in self.app_of(number).items()})
         for key, value in secrets.items():
             with open(os.open(self.path("secret", key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
                 file.write(value)
+
+    def app_of(self, number):
+        """Credentials of the number-th configured shop, from 0; those belong to the shop's id, wherever it is configured."""
+        return self.world.apps[self.shops[number].get("id", number + 1) - 1]
 
     def temu_url(self):
         """Behind the own wire, and with the own name, so that the gateway can say who called."""
@@ -92,7 +96,7 @@ class Installation:
 
     def daemon_environment(self):
         environment = {"TEMU_SHOPS_%d_%s_FILE" % (number, key.upper()): self.path("secret", "%s_%d" % (key, number))
-                       for number, app in enumerate(self.world.apps[:len(self.shops)]) for key in app}
+                       for number in range(len(self.shops)) for key in self.app_of(number)}
         environment["TEMU_DATABASE_PASSWORD_FILE"] = self.path("secret", "password")
         return environment
 
