@@ -20,6 +20,12 @@ static const struct conf_list lists[] = {
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 #define LIST_COUNT (sizeof(lists) / sizeof(lists[0]))
 
+static bool
+same_secret(const struct secret *a, const struct secret *b)
+{
+	return secret_len(a) == secret_len(b) && memcmp(secret_bytes(a), secret_bytes(b), secret_len(a)) == 0;
+}
+
 static int
 check_shop(const struct settings *settings, size_t index, struct err *err)
 {
@@ -31,10 +37,15 @@ check_shop(const struct settings *settings, size_t index, struct err *err)
 		               shop->region);
 	if (shop->url[0] != '\0' && http_url_check(shop->url, NULL, err) != 0)
 		return err_context(err, "shops[%zu].url", index);
-	for (size_t i = 0; i < index; i++)
-		if (settings->shops[i].id == shop->id)
+	for (size_t i = 0; i < index; i++) {
+		const struct shop_settings *other = &settings->shops[i];
+		if (other->id == shop->id)
 			return err_set(err, ERR_PERM, "CONFIG", "shops[%zu].id: %lld is the id of shops[%zu] already", index,
 			               (long long)shop->id, i);
+		/* A token belongs to one shop of TEMU: two of ours with it would both write there. */
+		if (same_secret(other->access_token, shop->access_token))
+			return err_set(err, ERR_PERM, "CONFIG", "shops[%zu].access_token: the same as that of shops[%zu]", index, i);
+	}
 	return 0;
 }
 

@@ -83,6 +83,7 @@ wrong_settings_are_named(void **state)
 	} cases[] = {
 		{ DATABASE, "shop" },
 		{ DATABASE "shops:\n" SHOP("1") SHOP("1"), "shops[1].id" },
+		{ DATABASE "shops:\n" SHOP("1") SHOP("2"), "shops[1].access_token" },
 		{ DATABASE "shops:\n" SHOP("1") "    url: http://example.org/\n", "url" },
 		{ DATABASE "shops:\n" SHOP("1") "    url: http://127.example.org/\n", "shops[0].url" },
 		{ DATABASE "shops:\n" SHOP("1") "    region: mars\n", "region" },
