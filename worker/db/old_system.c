@@ -7,7 +7,7 @@
 #define JOB_SHOWN 100
 #define SHORT 40
 
-/* Our own ids end in ".<shop>.<12 digits>"; the old system's have no point at all. */
+/* Our own ids end in ".<shop>.<12 digits>", or are OLD_SYSTEM_OURS; the old system's have neither a point nor a hyphen. */
 #define DIGITS_12 "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]"
 
 static const char sql_newest[] =
@@ -15,7 +15,7 @@ static const char sql_newest[] =
     "  SELECT TOP (1) l.job_id, l.level, CONVERT(varchar(33), l.[timestamp], 126) FROM dbo.scheduler_logs l\n"
     "  WHERE (l.[timestamp] > DATEADD(second, -@quiet, SYSDATETIME()) AND l.[timestamp] <= DATEADD(day, 1, SYSDATETIME())\n"
     "    OR l.[timestamp] > DATEADD(second, -@quiet, SYSUTCDATETIME()) AND l.[timestamp] <= SYSUTCDATETIME())\n"
-    "    AND l.job_id NOT LIKE '%.[0-9]%." DIGITS_12 "'\n"
+    "    AND l.job_id NOT LIKE '%.[0-9]%." DIGITS_12 "' AND l.job_id <> '" OLD_SYSTEM_OURS "'\n"
     "  ORDER BY l.[timestamp] DESC, l.log_id DESC";
 
 struct newest {

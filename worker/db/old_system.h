@@ -6,9 +6,12 @@
 #include "common/err.h"
 #include "worker/db/db.h"
 
-/* 0 when dbo.scheduler_logs has no row of the last quiet_s seconds that is not ours (ours have a run id as job_id), its times read as the
- * server's local time or as UTC (what a container writes); local times up to a day ahead count too. OLD_SYSTEM (HOLD): names the newest such
- * row (job_id, time, level) and says to stop it. A table that does not exist is silent. One statement. */
+/* The job_id of our own lines that belong to no run (the log mirror's). */
+#define OLD_SYSTEM_OURS "temu-workers"
+
+/* 0 when dbo.scheduler_logs has no row of the last quiet_s seconds that is not ours (ours have a run id or OLD_SYSTEM_OURS as job_id),
+ * its times read as the server's local time or as UTC (what a container writes); local times up to a day ahead count too. OLD_SYSTEM
+ * (HOLD): names the newest such row (job_id, time, level) and says to stop it. A table that does not exist is silent. One statement. */
 int old_system_check(struct db *db, int64_t quiet_s, struct err *err) MUSTCHECK;
 
 #endif

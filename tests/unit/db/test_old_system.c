@@ -118,7 +118,11 @@ static void our_own_lines_do_not_count(void **state)
 		skip();
 	row("temu_inventory_sync.1.000000000042", "INFO", -1);
 	row("temu_orders_sync.1000000.999999999999", "ERROR", -1);
+	row(OLD_SYSTEM_OURS, "ERROR", -1);
 	assert_true(silent());
+	row(OLD_SYSTEM_OURS "_1764000300", "INFO", -2);
+	assert_false(silent());
+	assert_true(world_run_sql(db, "DELETE FROM dbo.scheduler_logs"));
 	row("temu_inventory_sync.1.00000000042", "INFO", -2); /* eleven digits */
 	assert_false(silent());
 	assert_non_null(strstr(err.text, ".00000000042"));
