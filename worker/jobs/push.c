@@ -16,8 +16,7 @@
 #define LAST_WORD_MS 3000 /* for marking what was confirmed when the run has been stopped */
 #define LINES_MAX 20
 #define DETAIL_MAX 2000
-#define GRIP_MS 1000       /* calls that wait (rate, retry) are sent by a lease seen not longer ago than this */
-#define REFUSED_ALL 20     /* so many refused and none confirmed: that is not the SKUs' fault */
+#define REFUSED_ALL 20    /* so many refused and none confirmed: that is not the SKUs' fault */
 
 enum phase { PLANNED, INTENDED, DECIDED, MARKED };
 
@@ -29,7 +28,6 @@ struct push {
 	size_t intended; /* items before this one are intended or further */
 	size_t *decided; /* indexes that wait to be marked */
 	size_t decided_count;
-	int64_t gripped_ms; /* when the lease was last seen to be ours; clock_mono_ms */
 	bool last_word;    /* sending has ended: what was confirmed is marked even after a stop */
 	bool gate_shut;    /* found shut in mid-push */
 	struct err failed; /* marking failed where no error can be returned */
@@ -161,10 +159,7 @@ static int grip_work(struct db *db, void *arg, struct err *err)
 
 static int check_grip(struct push *p, struct err *err)
 {
-	if (push_db(p, false, 1, grip_work, p, err) != 0)
-		return -1;
-	p->gripped_ms = clock_mono_ms();
-	return 0;
+	return push_db(p, false, 1, grip_work, p, err);
 }
 
 struct rows {
@@ -215,8 +210,8 @@ static void fill_push(const struct push *p, size_t index, int64_t now_ms, struct
 	};
 }
 
-/* The next batch of rows: known becomes unknown. What was refused without being sent is left out. */
-static int intend_next(struct push *p, struct err *err)
+/* The next batch of rows: known becomes unknown. What was refused without being sent is left out. gripped: a transaction looked at the lease. */
+static int intend_next(struct push *p, bool *gripped, struct err *err)
 {
 	size_t left = p->count - p->intended, batch = (size_t)p->sync->env->settings->write_batch,
 	       count = left < batch ? left : batch;
@@ -234,8 +229,7 @@ static int intend_next(struct push *p, struct err *err)
 	free(r.ledger);
 	if (rc != 0)
 		return -1;
-	if (r.count > 0)
-		p->gripped_ms = clock_mono_ms(); /* the transaction stood behind the lease */
+	*gripped = *gripped || r.count > 0;
 	for (size_t i = p->intended; i < p->intended + count; i++)
 		if (p->phases[i] == PLANNED)
 			p->phases[i] = INTENDED;
@@ -258,18 +252,19 @@ static int may_send(struct push *p, struct err *err)
 	return 0;
 }
 
+/* Right before every attempt of every call, also one that waited for the rate budget. */
 static int before_call(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err)
 {
 	struct push *p = arg;
-	int64_t gripped_ms = p->gripped_ms;
+	bool gripped = false;
 
 	if (may_send(p, err) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
 		while ((size_t)(items[i] - p->items) >= p->intended)
-			if (intend_next(p, err) != 0)
+			if (intend_next(p, &gripped, err) != 0)
 				return -1;
-	if (p->gripped_ms == gripped_ms && check_grip(p, err) != 0) /* no transaction has just looked at it */
+	if (!gripped && check_grip(p, err) != 0)
 		return -1;
 	/* All that may have taken its time. */
 	return may_send(p, err);
@@ -435,15 +430,13 @@ static void item_done(struct temu_stock_item *item, void *arg)
 		(void)!mark_decided(p, &p->failed);
 }
 
-/* Asked before each attempt too, so that a gate shut or a lease lost in mid-run also stops calls that wait for the rate budget or a retry. */
+/* Asked while calls are under way or wait; no statement here, it would hold them up. */
 static bool must_stop(void *arg)
 {
 	struct push *p = arg;
 
 	p->gate_shut = p->gate_shut || !sync_gate_open(p->sync);
-	if (p->failed.class != ERR_NONE || p->gate_shut || run_stopping(p->sync->run))
-		return true;
-	return clock_mono_ms() - p->gripped_ms > GRIP_MS && check_grip(p, &p->failed) != 0;
+	return p->failed.class != ERR_NONE || p->gate_shut || run_stopping(p->sync->run);
 }
 
 /* --- what was intended and certainly not sent --- */
@@ -490,9 +483,7 @@ static int push_init(struct push *p, struct sync *sync, struct err *err)
 {
 	size_t count = sync->plan.count;
 
-	*p = (struct push){
-		.sync = sync, .count = count, .gripped_ms = clock_mono_ms(), .failed = ERR_INIT, .unsent = ERR_INIT
-	};
+	*p = (struct push){ .sync = sync, .count = count, .failed = ERR_INIT, .unsent = ERR_INIT };
 	p->items = calloc(count, sizeof(*p->items));
 	p->phases = calloc(count, sizeof(*p->phases));
 	p->decided = calloc(count, sizeof(*p->decided));
@@ -535,6 +526,7 @@ static void gate_shut(struct push *p)
 {
 	struct sync *sync = p->sync;
 
+	sync->cut_short = true;
 	sync->note = "the gate was shut while pushing: the rest is planned only";
 	log_warning("gate shut after %" PRId64 " of %zu changes: the rest is planned only", sync->figures.pushed, p->count);
 }

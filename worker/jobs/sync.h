@@ -66,6 +66,7 @@ struct sync {
 	bool full, dry;
 	struct temu *temu;
 	bool prepared;
+	bool cut_short; /* the gate was shut while the plan was being sent */
 	struct lease_grip grip; /* what every write shows; not in a dry run */
 	char rules[LEDGER_RULES_MAX];
 	struct ledger_shop state;
@@ -94,7 +95,8 @@ int sync_upsert(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_stock(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_push(struct sync *sync, struct err *err) MUSTCHECK;
 
-/* For sync_push (push.c): every change of the plan as a PLANNED item, most urgent first; and sending them all. */
+/* For sync_push (push.c): every change of the plan as a PLANNED item, most urgent first; and sending them all. 0 also when
+ * the gate was shut meanwhile: cut_short. */
 int sync_store_planned(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_send(struct sync *sync, struct err *err) MUSTCHECK;
 

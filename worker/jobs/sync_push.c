@@ -136,11 +136,16 @@ static int send_sold_out(struct sync *sync, struct err *err)
 
 static int send_all(struct sync *sync, struct err *err)
 {
+	/* What a person confirmed counts once all of it went out: stopped in the middle, the rest is asked about again. */
+	bool confirmed = sync->confirmation.plan[0] != '\0';
+
 	if (sync->plan.count > 0 && sync_check_old_system(sync, err) != 0)
 		return -1;
-	if (sync_guard_accept(sync, err) != 0)
+	if (!confirmed && sync_guard_accept(sync, err) != 0)
 		return -1;
-	return sync->plan.count > 0 ? sync_send(sync, err) : 0;
+	if (sync->plan.count > 0 && sync_send(sync, err) != 0)
+		return -1;
+	return confirmed && !sync->cut_short ? sync_guard_accept(sync, err) : 0;
 }
 
 int sync_push(struct sync *sync, struct err *err)

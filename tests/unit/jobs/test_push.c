@@ -33,7 +33,7 @@ struct row {
 	int64_t sent_ms, doubt_ms;
 };
 
-enum call { CALL_PREPARE, CALL_SAVE, CALL_WANTED, CALL_READ, CALL_INTEND, CALL_JUDGE, CALL_RESTORE, CALLS };
+enum call { CALL_PREPARE, CALL_SAVE, CALL_WANTED, CALL_READ, CALL_INTEND, CALL_JUDGE, CALL_RESTORE, CALL_RULES, CALLS };
 
 static struct memory {
 	struct row rows[1000], committed[1000];
@@ -368,7 +368,9 @@ int ledger_shop_set(struct db *db, int64_t shop, const char *run, int64_t now_ms
 
 int ledger_rules_set(struct db *db, int64_t shop, const char *rules, struct err *err)
 {
-	(void)db, (void)shop, (void)err;
+	(void)db, (void)shop;
+	if (trip(CALL_RULES, false, err) != 0)
+		return -1;
 	m.shop.accepted = true;
 	snprintf(m.shop.rules, sizeof(m.shop.rules), "%s", rules);
 	return 0;
@@ -731,6 +733,8 @@ static int fresh(void **state)
 	m.wrong_rows = m.foreign = m.probe_fails = false;
 	m.lose_at = m.old_system_at = m.lost_told = m.buffer = 0;
 	m.first_article = 0;
+	w.settings.shops[0].raise_share_percent = 100;
+	w.settings.shops[0].stock_max = 1000000;
 	m.version = "test";
 	m.objects = "columns";
 	for (size_t i = 0; i < m.count; i++)
@@ -1342,13 +1346,26 @@ static void a_lease_lost_while_a_call_waits(void **state)
 	stock_of(1, 1, 6);
 	gateway_order(&w, "/fault", "{\"kind\":\"code\",\"code\":4000004,\"type\":\"bg.local.goods.stock.edit\",\"count\":-1}");
 	m.checks = 0;
-	m.lose_at = 5; /* wanted, rules, intent; then before the call; the next one is while it waits */
+	m.lose_at = 5; /* wanted, intent with the first attempt; then one before each further attempt */
 	assert_held("LEASE_LOST");
 	assert_int_equal(edits(), before);
+	assert_int_equal(m.checks, 6); /* the last one for what was not sent */
 	m.lose_at = 0;
 	gateway_order(&w, "/clear", "{}");
 	sent_long_ago();
 	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	assert_in_step();
+}
+
+/* Its looks stand before its attempts; while an answer is awaited nobody asks the server anything. */
+static void a_slow_answer_is_awaited_without_statements(void **state)
+{
+	NEED_WORLD();
+	stock_of(1, 1, 6);
+	slow_down(1300);
+	m.checks = 0;
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	assert_int_equal(m.checks, 3); /* wanted, intent, mark */
 	assert_in_step();
 }
 
@@ -1582,8 +1599,88 @@ static void other_rules_are_confirmed_first(void **state)
 	ended_release(&plan);
 	stock_of(1, 5, 3);
 	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 5);
-	w.settings.shops[0].stock_max = 1000000;
-	m.shop.accepted = false;
+}
+
+enum way { WAY_GATE, WAY_CANCEL, WAY_LEASE, WAYS };
+
+/* Lets some calls of a run go out, then stops it. */
+static void stop_in_mid_push(enum way way, const char *id, int64_t before)
+{
+	struct queue_answer answer;
+	struct ended ended;
+
+	await_edits(before);
+	if (way == WAY_GATE)
+		assert_true(world_gate(&w, GATE_OFF));
+	else if (way == WAY_CANCEL)
+		assert_int_equal(queue_cancel(w.queue, id, &answer, &w.err), 0);
+	else
+		m.lose_at = 1;
+	assert_true(world_await(&w, id, &ended));
+	assert_int_equal(ended.record.state, way == WAY_GATE ? RUN_SUCCESS : way == WAY_CANCEL ? RUN_CANCELLED : RUN_HELD);
+	assert_in_range(edits() - before, 1, ARTICLES - 1);
+	ended_release(&ended);
+	m.lose_at = 0;
+	if (way == WAY_LEASE)
+		assert_int_equal(queue_cancel(w.queue, id, &answer, &w.err), 0);
+	assert_true(world_gate(&w, GATE_ALL));
+	gateway_order(&w, "/clear", "{}");
+	sent_long_ago();
+}
+
+/* Confirmed once is not confirmed for ever: what an emergency stop kept back does not go on by itself afterwards. */
+static void a_confirmed_plan_that_was_stopped_is_confirmed_again(void **state)
+{
+	NEED_WORLD();
+	w.settings.shops[0].raise_share_percent = 10;
+	for (enum way way = WAY_GATE; way < WAYS; way++) {
+		struct queue_confirmation confirmation = { .reason = "seen", .who = "test" };
+		struct queue_answer answer;
+		struct ended plan, ended;
+		int64_t before;
+
+		m.buffer = 40 + (int)way;
+		w.settings.shops[0].stock_max = 90 - (int)way;
+		plan = run_to(QUICK, RUN_FAILED);
+		assert_stopped(&plan, "GUARD_BUFFERS");
+		confirmation.run_id = plan.record.id;
+		before = edits();
+		slow_down(120);
+		assert_int_equal(queue_confirm(w.queue, &confirmation, &answer, &w.err), 0);
+		stop_in_mid_push(way, answer.run_id, before);
+		ended_release(&plan);
+		plan = run_to(QUICK, RUN_FAILED);
+		assert_stopped(&plan, "GUARD_BUFFERS");
+		assert_int_equal(figure(&plan, "buffers"), ARTICLES);
+		assert_non_null(strstr(plan.record.result, "\"guards\":[\"buffers\",\"rules\"]"));
+		ended = confirm(&plan, NULL, RUN_SUCCESS);
+		assert_in_range(figure(&ended, "pushed"), 1, ARTICLES);
+		ended_release(&ended);
+		ended_release(&plan);
+		ended = run_to(QUICK, RUN_SUCCESS);
+		assert_int_equal(figure(&ended, "changed"), 0);
+		assert_int_equal(figure(&ended, "buffers"), 0);
+		ended_release(&ended);
+	}
+}
+
+/* All is sent, and the run ends before that could be stored: its next attempt finds nothing to send, which needs no confirmation. */
+static void a_confirmed_plan_is_accepted_by_a_later_attempt(void **state)
+{
+	struct ended plan, ended;
+
+	NEED_WORLD();
+	w.settings.shops[0].stock_max = 60;
+	plan = run_to(QUICK, RUN_FAILED);
+	assert_stopped(&plan, "GUARD_RULES");
+	fail_next(CALL_RULES, JOBS_DB_TRIES, false, ERR_TEMP);
+	ended = confirm(&plan, NULL, RUN_SUCCESS);
+	assert_int_equal(ended.record.attempt, 2);
+	assert_int_equal(figure(&ended, "pushed"), ARTICLES);
+	assert_non_null(strstr(m.shop.rules, "stock_max=60"));
+	assert_int_equal(m.calls[CALL_RULES], JOBS_DB_TRIES + 1);
+	ended_release(&ended);
+	ended_release(&plan);
 }
 
 /* Sold-outs may go out, the rules behind the rest are no less unconfirmed. */
@@ -1603,7 +1700,6 @@ static void sold_outs_confirm_no_rules(void **state)
 	assert_string_equal(plan.record.error_code, "GUARD_RULES");
 	assert_null(strstr(m.shop.rules, "stock_max=70"));
 	ended_release(&plan);
-	w.settings.shops[0].stock_max = 1000000;
 }
 
 static void other_buffers_are_confirmed_first(void **state)
@@ -1627,7 +1723,6 @@ static void other_buffers_are_confirmed_first(void **state)
 	ended = run_to(QUICK, RUN_SUCCESS);
 	assert_int_equal(figure(&ended, "buffers"), 0);
 	ended_release(&ended);
-	w.settings.shops[0].raise_share_percent = 100;
 }
 
 static void a_shut_gate_shows_what_the_guard_would_stop(void **state)
@@ -1967,6 +2062,7 @@ int main(void)
 		TEST(a_lease_lost_anywhere),
 		TEST(every_call_looks_at_the_lease),
 		TEST(a_lease_lost_while_a_call_waits),
+		TEST(a_slow_answer_is_awaited_without_statements),
 		TEST(the_old_system_is_looked_for_twice),
 		TEST(a_jtl_that_changed_is_told_once),
 		TEST(a_jtl_that_changed_and_does_not_fit_holds),
@@ -1975,6 +2071,8 @@ int main(void)
 		TEST(of_a_confirmed_plan_the_sold_outs_alone),
 		TEST(too_many_raises),
 		TEST(other_rules_are_confirmed_first),
+		TEST(a_confirmed_plan_that_was_stopped_is_confirmed_again),
+		TEST(a_confirmed_plan_is_accepted_by_a_later_attempt),
 		TEST(sold_outs_confirm_no_rules),
 		TEST(other_buffers_are_confirmed_first),
 		TEST(a_shut_gate_shows_what_the_guard_would_stop),
