@@ -10,9 +10,9 @@
 /* The gateway's address is added. */
 #define SECOND_SHOP                                                                              \
 	"    raise_share_percent: 100\n"                                                          \
-	"  - id: 2\n    name: Two\n    app_key: simkey00000000000000000000000001\n"              \
-	"    app_secret: simsecret0123456789abcdef0123456789ab\n    access_token: simtoken-a1\n" \
-	"    warehouses: [2]\n    url: "
+	"  - id: 2\n    name: Two\n    app_key: " APP_KEY "-2\n    app_secret: " APP_SECRET "-2\n" \
+	"    access_token: " ACCESS_TOKEN "-2\n"                                                 \
+	"    raise_share_percent: 100\n    warehouses: [2]\n    url: "
 
 static struct world w;
 
@@ -897,7 +897,7 @@ static void a_listing_that_vanishes_is_left_alone(void **state)
 	assert_int_equal(success(QUICK, "changed"), 0);
 }
 
-/* The same articles and, here, the same account: what one shop knows is nothing to the other. */
+/* Another account and catalogue with many of the same articles: what one shop knows is nothing to the other. */
 static void a_second_shop_is_configuration(void **state)
 {
 	char first[RUN_ID_MAX], second[RUN_ID_MAX];
@@ -905,7 +905,6 @@ static void a_second_shop_is_configuration(void **state)
 	int64_t active;
 
 	NEED_WORLD();
-	active = own("SELECT COUNT(*) FROM dbo.temu_ledger WHERE shop = 1 AND active = 1");
 	assert_int_equal(journal_gate_set(w.journal, 2, GATE_STOCK, "test", "test", NULL, &w.err), 0);
 	assert_true(world_submit_shop(&w, 2, QUICK, second));
 	assert_true(world_await(&w, second, &two));
@@ -918,14 +917,14 @@ static void a_second_shop_is_configuration(void **state)
 	assert_int_equal(one.record.state, RUN_SUCCESS);
 	assert_int_equal(two.record.state, RUN_SUCCESS);
 	assert_int_equal(figure(&one, "changed"), 0);
-	assert_int_equal(figure(&two, "changed"), 0);
-	assert_int_equal(figure(&two, "new"), active);
+	assert_true(figure(&two, "pushed") > 20);
+	active = figure(&two, "new");
 	/* Whoever stores the articles last sees that they are shared; the next run of the other one does too. */
-	assert_true(report_count(&two, "shared_article") > 100 || report_count(&one, "shared_article") > 100);
+	assert_true(report_count(&two, "shared_article") > 50 || report_count(&one, "shared_article") > 50);
 	ended_release(&one);
 	ended_release(&two);
 	one = run_to(QUICK, RUN_SUCCESS);
-	assert_true(report_count(&one, "shared_article") > 100);
+	assert_true(report_count(&one, "shared_article") > 50);
 	assert_non_null(strstr(report_text(&one, "shared_article", "ART-000001"), "also in shop 2"));
 	ended_release(&one);
 	if (!w.sql.external) { /* the line is missing then, and that is all */

@@ -9,8 +9,8 @@
 #include "worker/jobs/plan_compare.h"
 
 #define SECOND_SHOP                                                                              \
-	"  - id: 2\n    name: Two\n    app_key: simkey00000000000000000000000001\n"              \
-	"    app_secret: simsecret0123456789abcdef0123456789ab\n    access_token: simtoken-a1\n" \
+	"  - id: 2\n    name: Two\n    app_key: " APP_KEY "-2\n    app_secret: " APP_SECRET "-2\n" \
+	"    access_token: " ACCESS_TOKEN "-2\n"                                                 \
 	"    warehouses: [2]\n    url: "
 #define SYNC "temu_inventory_sync"
 

@@ -132,7 +132,9 @@ static void world_credentials(bool set)
 {
 	if (set)
 		setenv("TEMU_SEED_SHOPS",
-		       "[{\"app_key\":\"" APP_KEY "\",\"app_secret\":\"" APP_SECRET "\",\"access_token\":\"" ACCESS_TOKEN "\"}]", 1);
+		       "[{\"app_key\":\"" APP_KEY "\",\"app_secret\":\"" APP_SECRET "\",\"access_token\":\"" ACCESS_TOKEN "\"},"
+		       "{\"app_key\":\"" APP_KEY "-2\",\"app_secret\":\"" APP_SECRET "-2\",\"access_token\":\"" ACCESS_TOKEN "-2\"}]",
+		       1);
 	else
 		unsetenv("TEMU_SEED_SHOPS");
 }
