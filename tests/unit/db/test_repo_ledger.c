@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "tests/unit/db/sql_world.h"
+#include "worker/db/claims.h"
 #include "worker/db/inventory.h"
 #include "worker/db/products.h"
 #include "worker/db/schema.h"
@@ -362,6 +363,33 @@ static void articles_shared_between_shops(void **state)
 	assert_int_equal(shared_of(3).count, 0);
 }
 
+static void a_sku_belongs_to_one_shop(void **state)
+{
+	const int64_t ids[] = { 101, 102, 103 };
+	struct ledger_listing rows[] = { listing(101, "A", 1), listing(102, "B", 1), listing(104, "C", 1) };
+
+	(void)state;
+	if (!world.there)
+		skip();
+	save(2, rows, 3);
+	OK(ledger_shop_set(db, 2, RUN, NOW, 3, &err));
+	OK(claims_check(db, 2, ids, 3, &err)); /* its own */
+	assert_int_equal(claims_check(db, 1, ids, 3, &err), -1);
+	assert_string_equal(err.code, "CLAIMS_OTHER_SHOP");
+	assert_int_equal(err.class, ERR_PERM);
+	assert_non_null(strstr(err.text, "for shop 1, 2 belong to shop 2, first skuId 101:"));
+	OK(claims_check(db, 1, ids + 2, 1, &err));
+	OK(claims_check(db, 1, NULL, 0, &err));
+	OK(claims_check_own(db, 1, &err));
+	save(1, rows + 1, 1);
+	assert_int_equal(claims_check_own(db, 1, &err), -1);
+	assert_non_null(strstr(err.text, "for shop 1, 1 belong to shop 2, first skuId 102:"));
+	OK(claims_check_own(db, 2, &err)); /* shop 1 has read nothing completely: it is nobody yet */
+	OK(ledger_retire(db, 2, RUN, NOW, ids, 3, &err)); /* vanished there */
+	OK(claims_check(db, 1, ids, 3, &err));
+	OK(claims_check_own(db, 1, &err));
+}
+
 static void a_hundred_rows_in_one_statement(void **state)
 {
 	struct ledger_listing *rows = calloc(1000, sizeof(*rows));
@@ -419,6 +447,7 @@ int main(void)
 		cmocka_unit_test_setup(what_is_not_set_stays, clean),
 		cmocka_unit_test_setup(rules_and_jtl_of_a_shop, clean),
 		cmocka_unit_test_setup(articles_shared_between_shops, clean),
+		cmocka_unit_test_setup(a_sku_belongs_to_one_shop, clean),
 		cmocka_unit_test_setup(a_hundred_rows_in_one_statement, clean),
 	};
 
