@@ -30,6 +30,7 @@ new_journal(const struct journal_config *config)
 	buf_init(&journal->events, EVENTS_MAX);
 	pthread_mutex_init(&journal->lock, NULL);
 	pthread_mutex_init(&journal->gate_lock, NULL);
+	pthread_mutex_init(&journal->watch_lock, NULL);
 	pthread_mutex_init(&journal->reader_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -74,6 +75,7 @@ journal_close(struct journal *journal)
 	pthread_cond_destroy(&journal->done);
 	pthread_cond_destroy(&journal->work);
 	pthread_mutex_destroy(&journal->reader_lock);
+	pthread_mutex_destroy(&journal->watch_lock);
 	pthread_mutex_destroy(&journal->gate_lock);
 	pthread_mutex_destroy(&journal->lock);
 	free(journal->gates);

@@ -166,6 +166,34 @@ struct event_page {
 int journal_events(struct journal *journal, int64_t from, int64_t to, const char *run_id, size_t max, struct buf *out,
                    struct event_page *page, struct err *err) MUSTCHECK;
 
+/* --- the tail: events as values, for who copies them elsewhere --- */
+/* Texts borrowed for the call of each. */
+struct tail_event {
+	int64_t seq, time_ms, shop;
+	const char *kind;           /* proto_event_name */
+	enum log_level level;       /* LEVEL_INFO for "run" */
+	const char *run, *job, *step; /* "" = none; run is a run's id or "" */
+	const char *state;          /* run_state_name; "" unless kind is "run" */
+	const char *text;
+	/* Of the event that a run ended with (its state is a terminal one and the run is still stored). */
+	bool ended;
+	int64_t duration_ms;        /* of the last attempt, -1 = none began */
+	const char *error_code, *error_text;
+};
+/* The next events after number `after`, in order, at most `limit` of them. each returns false to stop. */
+int journal_tail(struct journal *journal, int64_t after, int64_t limit, bool (*each)(const struct tail_event *event, void *arg),
+                 void *arg, struct err *err) MUSTCHECK;
+/* Is called after each commit that gave numbers, with the last of them, on the writer thread: must not block nor ask the journal. The
+ * struct is the caller's and stays where it is until it is removed; its first two members are filled by him. */
+struct journal_watch {
+	void (*committed)(int64_t last, void *arg);
+	void *arg;
+	struct journal_watch *next; /* the journal's */
+};
+void journal_watch_add(struct journal *journal, struct journal_watch *watch);
+/* Waits for a call under way. */
+void journal_watch_remove(struct journal *journal, struct journal_watch *watch);
+
 /* --- alarms --- */
 /* An event of its own kind (EVENT_ALARM, level ERROR) that a person must look at; its text begins with "CODE: ". Durable on return.
  * 0 stored; 1 this run has said this code before (also in an earlier life of the process): nothing is stored; -1. */

@@ -105,6 +105,9 @@ struct journal {
 	struct quarantine_entry *quarantines;
 	size_t quarantine_count;
 
+	pthread_mutex_t watch_lock; /* held while they are called */
+	struct journal_watch *watches;
+
 	pthread_mutex_t reader_lock;
 	pthread_cond_t reader_free;
 	struct lite readers[JOURNAL_READERS];
@@ -126,6 +129,9 @@ void file_close(struct journal *journal);
 /* journal_events.c */
 int event_insert(struct lite *lite, const struct event *event, struct err *err) MUSTCHECK;
 void event_format(struct buf *out, const struct event *event);
+
+/* journal_tail.c: tells the watches of the group that was committed. Writer thread, without the lock. */
+void tail_tell(struct journal *journal);
 
 /* journal_runs.c */
 int progress_store(struct lite *lite, const struct progress *progress, struct err *err) MUSTCHECK;

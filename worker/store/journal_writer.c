@@ -509,8 +509,10 @@ work_once(struct journal *journal)
 	if (good && journal->lost > 0)
 		tell_lost(journal);
 	pthread_mutex_unlock(&journal->lock);
-	if (good)
+	if (good) {
 		publish(journal);
+		tail_tell(journal);
+	}
 	pthread_mutex_lock(&journal->lock);
 }
 
