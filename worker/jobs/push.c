@@ -358,7 +358,7 @@ static bool refused_for_good(const struct temu_stock_item *item)
 static int judge_quarantine(struct push *p, struct err *err)
 {
 	const struct sync_figures *f = &p->sync->figures;
-	bool all_refused = f->pushed == 0 && f->refused >= REFUSED_ALL;
+	bool all_refused = f->pushed == 0 && f->refused - f->refused_again >= REFUSED_ALL;
 	struct quarantine_verdict *verdicts = calloc(p->decided_count, sizeof(*verdicts));
 	size_t count = 0;
 	int rc;
@@ -368,8 +368,9 @@ static int judge_quarantine(struct push *p, struct err *err)
 	for (size_t i = 0; i < p->decided_count; i++) {
 		const struct temu_stock_item *item = &p->items[p->decided[i]];
 		bool refused = refused_for_good(item), taken = item->outcome == TEMU_STOCK_CONFIRMED;
+		bool again = change_of(p, p->decided[i])->retry; /* its next try is put off in any case */
 
-		if ((refused && !all_refused) || (taken && sync_quarantine_find(p->sync, item->sku_id)))
+		if ((refused && (again || !all_refused)) || (taken && sync_quarantine_find(p->sync, item->sku_id)))
 			verdicts[count++] = (struct quarantine_verdict){ .sku_id = item->sku_id,
 				                                         .goods_id = item->goods_id,
 				                                         .refused = refused,

@@ -1854,6 +1854,38 @@ static void a_sku_in_quarantine_is_tried_once_a_day(void **state)
 	assert_in_step();
 }
 
+/* However many they are, and although nothing else is pushed. */
+static void many_in_quarantine_are_tried_once_a_day_too(void **state)
+{
+	enum { MANY = 30 };
+	struct ended ended;
+	char sql[300], sku[20];
+
+	NEED_WORLD();
+	for (int i = 1; i <= MANY; i++) {
+		snprintf(sku, sizeof(sku), "ART-%06d", i);
+		snprintf(sql, sizeof(sql),
+		         "INSERT INTO quarantine(shop, sku_id, goods_id, sku, code, text, request_id, refusals, run, first_ms, last_ms, since_ms,"
+		         " next_ms, told) VALUES(1, %" PRId64 ", 1, '', '', '', '', 3, '', 1, 1, 1, 1, 1)",
+		         sku_id_of(sku));
+		change_journal(sql);
+	}
+	gateway_order(&w, "/fault", "{\"kind\":\"refuse_sku\",\"code\":150010003,\"count\":-1}");
+	stock_of(1, MANY, 80);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "refused"), MANY);
+	ended_release(&ended);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "refused"), 0);
+	assert_int_equal(figure(&ended, "quarantined"), MANY);
+	ended_release(&ended);
+	gateway_order(&w, "/clear", "{}");
+	make_due();
+	sent_long_ago();
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), MANY);
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
+}
+
 static void one_success_in_between_forgets(void **state)
 {
 	int64_t sku_id;
@@ -2078,6 +2110,7 @@ int main(void)
 		TEST(a_shut_gate_shows_what_the_guard_would_stop),
 		TEST(refused_three_times),
 		TEST(a_sku_in_quarantine_is_tried_once_a_day),
+		TEST(many_in_quarantine_are_tried_once_a_day_too),
 		TEST(one_success_in_between_forgets),
 		TEST(a_success_that_only_the_ledger_saw_forgets_too),
 		TEST(a_refusal_of_everything_puts_nothing_into_quarantine),
