@@ -19,7 +19,7 @@
 struct http_transfer {
 	CURL *easy;
 	struct http_request *request; /* NULL = free */
-	struct curl_slist *headers;
+	struct curl_slist *headers; /* of a mail: the recipients */
 	size_t body_taken; /* bytes of the body curl has asked for */
 	bool too_large;
 	char label[5 + HTTP_LABEL_MAX]; /* method and address */
@@ -135,37 +135,82 @@ static bool http_host_is_loopback(const char *host)
 	return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
-/* curl's own parser, so that what is judged is what will be called. */
-int http_url_check(const char *text, char *label, struct err *err)
+struct http_url {
+	char *scheme, *host, *port, *path;
+};
+
+static void http_url_release(struct http_url *url)
+{
+	curl_free(url->path);
+	curl_free(url->port);
+	curl_free(url->host);
+	curl_free(url->scheme);
+}
+
+/* curl's own parser, so that what is judged is what will be called. kind: "an https", for the error. Release also after failure. */
+static int http_url_read(const char *text, const char *kind, struct http_url *out, struct err *err)
 {
 	CURLU *url = curl_url();
-	char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL;
-	int rc = -1;
+	int rc = 0;
 
+	*out = (struct http_url){ NULL };
 	if (url == NULL)
 		return err_set(err, ERR_TEMP, "HTTP_MEMORY", "out of memory for a URL");
 	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
-		err_set(err, ERR_PERM, "HTTP_URL", "not an https URL (scheme://host/path)");
-		goto out;
-	}
-	if (strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && http_host_is_loopback(host))) {
-		err_set(err, ERR_PERM, "HTTP_URL", "%s://%s is refused: https only, http for loopback addresses", scheme, host);
-		goto out;
-	}
-	if (label != NULL)
-		snprintf(label, HTTP_LABEL_MAX, "%s://%s:%s%s", scheme, host, port, path);
-	rc = 0;
-out:
-	curl_free(path);
-	curl_free(port);
-	curl_free(host);
-	curl_free(scheme);
+	    curl_url_get(url, CURLUPART_SCHEME, &out->scheme, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_HOST, &out->host, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PORT, &out->port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PATH, &out->path, 0) != CURLUE_OK)
+		rc = err_set(err, ERR_PERM, "HTTP_URL", "not %s URL (scheme://host/path)", kind);
 	curl_url_cleanup(url);
 	return rc;
+}
+
+int http_url_check(const char *text, char *label, struct err *err)
+{
+	struct http_url url;
+	int rc = http_url_read(text, "an https", &url, err);
+
+	if (rc == 0 && strcmp(url.scheme, "https") != 0 && !(strcmp(url.scheme, "http") == 0 && http_host_is_loopback(url.host)))
+		rc = err_set(err, ERR_PERM, "HTTP_URL", "%s://%s is refused: https only, http for loopback addresses", url.scheme, url.host);
+	if (rc == 0 && label != NULL)
+		snprintf(label, HTTP_LABEL_MAX, "%s://%s:%s%s", url.scheme, url.host, url.port, url.path);
+	http_url_release(&url);
+	return rc;
+}
+
+int http_mail_check(const char *text, char *label, struct err *err)
+{
+	struct http_url url;
+	int rc = http_url_read(text, "an smtps", &url, err);
+
+	if (rc == 0 && ((strcmp(url.scheme, "smtps") != 0 && strcmp(url.scheme, "smtp") != 0) || strchr(text, '@') != NULL ||
+	                strcmp(url.path, "/") != 0))
+		rc = err_set(err, ERR_PERM, "HTTP_URL", "%s://%s is refused: smtps://host:port or smtp://host:port, nothing else in it",
+		             url.scheme, url.host);
+	if (rc == 0 && label != NULL)
+		snprintf(label, HTTP_LABEL_MAX, "%s://%s:%s", url.scheme, url.host, url.port);
+	http_url_release(&url);
+	return rc;
+}
+
+/* Method and address as error texts have them. */
+static int http_label(struct http_transfer *transfer, const struct http_request *request, struct err *err)
+{
+	const char *method = request->mail != NULL ? "MAIL " : request->body != NULL ? "POST " : "GET ";
+	size_t len = strlen(method);
+	char *label = transfer->label + len, *path;
+
+	memcpy(transfer->label, method, len);
+	if (request->mail != NULL)
+		return http_mail_check(request->url, label, err);
+	if (http_url_check(request->url, label, err) != 0)
+		return -1;
+	path = strstr(label, "://");
+	path = path != NULL && request->hide_path ? strchr(path + 3, '/') : NULL;
+	if (path != NULL)
+		*path = '\0';
+	return 0;
 }
 
 /* --- starting -------------------------------------------------------------------------------------------------- */
@@ -217,7 +262,49 @@ static CURLcode http_set_body(struct http_transfer *transfer, const struct http_
 	if (more == NULL)
 		return CURLE_OUT_OF_MEMORY;
 	transfer->headers = more;
-	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+	return CURLE_OK;
+}
+
+static CURLcode http_set_headers(struct http_transfer *transfer, const struct http_request *request)
+{
+	struct curl_slist *more;
+
+	if (request->header != NULL) {
+		more = curl_slist_append(transfer->headers, request->header);
+		if (more == NULL)
+			return CURLE_OUT_OF_MEMORY;
+		transfer->headers = more;
+	}
+	return transfer->headers != NULL ? curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) : CURLE_OK;
+}
+
+/* The envelope. Without TLS nothing leaves the machine. */
+static CURLcode http_set_mail(struct http_transfer *transfer, const struct http_request *request)
+{
+	const struct http_mail *mail = request->mail;
+	const char *host = strstr(request->url, "://");
+	char name[64];
+	size_t len = 0;
+
+	if (host != NULL)
+		len = host[3] == '[' ? strcspn(host + 3, "]") + 1 : strcspn(host + 3, ":/");
+	snprintf(name, sizeof(name), "%.*s", len < sizeof(name) ? (int)len : 0, host != NULL ? host + 3 : "");
+	curl_easy_setopt(transfer->easy, CURLOPT_USE_SSL, (long)(http_host_is_loopback(name) ? CURLUSESSL_TRY : CURLUSESSL_ALL));
+	for (size_t i = 0; i < mail->to_count; i++) {
+		struct curl_slist *more = curl_slist_append(transfer->headers, mail->to[i]);
+		if (more == NULL)
+			return CURLE_OUT_OF_MEMORY;
+		transfer->headers = more;
+	}
+	curl_easy_setopt(transfer->easy, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(transfer->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_len);
+	curl_easy_setopt(transfer->easy, CURLOPT_READFUNCTION, http_on_body);
+	curl_easy_setopt(transfer->easy, CURLOPT_READDATA, transfer);
+	curl_easy_setopt(transfer->easy, CURLOPT_MAIL_RCPT, transfer->headers);
+	if (mail->user != NULL && (curl_easy_setopt(transfer->easy, CURLOPT_USERNAME, mail->user) != CURLE_OK ||
+	                           curl_easy_setopt(transfer->easy, CURLOPT_PASSWORD, mail->password) != CURLE_OK))
+		return CURLE_OUT_OF_MEMORY;
+	return curl_easy_setopt(transfer->easy, CURLOPT_MAIL_FROM, mail->from);
 }
 
 static CURLcode http_set_options(struct http *http, struct http_transfer *transfer, const struct http_request *request)
@@ -241,14 +328,16 @@ static CURLcode http_set_options(struct http *http, struct http_transfer *transf
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* the environment's proxies are not for us */
 	if (rc == CURLE_OK)
-		rc = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+		rc = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, request->mail != NULL ? "smtp,smtps" : "http,https");
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	if (rc == CURLE_OK && http->ca_file != NULL)
 		rc = curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+	if (rc == CURLE_OK && request->mail != NULL)
+		return http_set_mail(transfer, request);
 	if (rc == CURLE_OK && request->body != NULL)
 		rc = http_set_body(transfer, request);
-	return rc;
+	return rc == CURLE_OK ? http_set_headers(transfer, request) : rc;
 }
 
 static struct http_transfer *http_free_transfer(struct http *http)
@@ -275,6 +364,7 @@ int http_start(struct http *http, struct http_request *request, struct err *err)
 	CURLcode rc;
 
 	assert(request->done != NULL && request->timeout_ms > 0 && request->connect_timeout_ms > 0);
+	assert(request->mail == NULL || request->body != NULL);
 	if (http->finishing == request) { /* started again from its own done(): the old answer goes now */
 		buf_release(&request->response);
 		http->finishing = NULL;
@@ -283,9 +373,7 @@ int http_start(struct http *http, struct http_request *request, struct err *err)
 		return err_set(err, ERR_CANCELLED, "HTTP_CANCELLED", "no new request while the others are being cancelled");
 	if (transfer == NULL)
 		return err_set(err, ERR_TEMP, "HTTP_BUSY", "all %d connections are in use", http->count);
-	const char *method = request->body != NULL ? "POST " : "GET ";
-	memcpy(transfer->label, method, strlen(method));
-	if (http_url_check(request->url, transfer->label + strlen(method), err) != 0)
+	if (http_label(transfer, request, err) != 0)
 		return -1;
 	http_request_clear(request);
 	transfer->body_taken = 0;
@@ -342,6 +430,10 @@ static void http_failure_set(const struct http_transfer *transfer, CURLcode rc, 
 		failure.class = ERR_TEMP; /* the URL was fine: curl says this of an answer that is not HTTP at all */
 		failure.code = "HTTP_GARBLED";
 	}
+	if (transfer->request->mail != NULL && transfer->request->status >= 400)
+		failure.code = "MAIL_REFUSED";
+	if (rc == CURLE_LOGIN_DENIED)
+		failure = (struct http_failure){ rc, ERR_PERM, "MAIL_LOGIN" };
 	err_set(err, failure.class, failure.code, "%s: %s (curl %d)", transfer->label, detail, (int)rc);
 }
 
