@@ -10,12 +10,17 @@ static const struct conf_key keys[] = {
 	{ path, type, offsetof(struct settings, field), fallback, min, max, choices, help },
 #define SHOP_KEY(path, type, field, fallback, min, max, choices, help) \
 	{ path, type, offsetof(struct shop_settings, field), fallback, min, max, choices, help },
+#define HOOK_KEY(path, type, field, fallback, min, max, choices, help) \
+	{ path, type, offsetof(struct webhook_settings, field), fallback, min, max, choices, help },
 #include "proto/settings.def"
+#undef HOOK_KEY
 #undef KEY
 #undef SHOP_KEY
 };
 static const struct conf_list lists[] = {
 	{ "shops", sizeof(struct shop_settings), 100, offsetof(struct settings, shops), offsetof(struct settings, shop_count) },
+	{ "webhooks", sizeof(struct webhook_settings), WEBHOOKS_MAX, offsetof(struct settings, webhooks),
+	  offsetof(struct settings, webhook_count) },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 #define LIST_COUNT (sizeof(lists) / sizeof(lists[0]))
@@ -49,6 +54,85 @@ check_shop(const struct settings *settings, size_t index, struct err *err)
 	return 0;
 }
 
+/* --- alarms ------------------------------------------------------------------------------------------------------- */
+
+static bool
+plain(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static int
+check_webhook(const struct settings *settings, size_t index, struct err *err)
+{
+	const struct webhook_settings *hook = &settings->webhooks[index];
+	const char *header = secret_bytes(hook->header);
+	size_t colon = strcspn(header, ":");
+	if (strspn(hook->name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(hook->name) || strcmp(hook->name, "mail") == 0)
+		return err_set(err, ERR_PERM, "CONFIG", "webhooks[%zu].name: expected a-z, 0-9, - and _, and not mail", index);
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(settings->webhooks[i].name, hook->name) == 0)
+			return err_set(err, ERR_PERM, "CONFIG", "webhooks[%zu].name: that of webhooks[%zu] already", index, i);
+	if (http_url_check(secret_bytes(hook->url), NULL, err) != 0)
+		return err_context(err, "webhooks[%zu].url", index);
+	if (header[0] != '\0' && (colon == 0 || header[colon] == '\0' || strcspn(header, " ") < colon || !plain(header)))
+		return err_set(err, ERR_PERM, "CONFIG", "webhooks[%zu].header: expected one line \"Name: value\"", index);
+	return 0;
+}
+
+/* An address, len bytes, that cannot end its line or bracket. */
+static bool
+is_mail_address(const char *text, size_t len)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f || strchr("<>,;\"\\()", text[i]) != NULL)
+			return false;
+		if (text[i] == '@' && (at != 0 || i == 0))
+			return false;
+		if (text[i] == '@')
+			at = i;
+	}
+	return at > 0 && at + 1 < len;
+}
+
+static int
+check_mail(const struct settings *settings, struct err *err)
+{
+	size_t count = 0;
+	if (settings->mail_url[0] == '\0')
+		return 0;
+	if (http_mail_check(settings->mail_url, NULL, err) != 0)
+		return err_context(err, "alarms.mail_url");
+	if (!is_mail_address(settings->mail_from, strlen(settings->mail_from)))
+		return err_set(err, ERR_PERM, "CONFIG", "alarms.mail_from: expected an address such as temu@example.com");
+	for (const char *at = settings->mail_to;; count++) {
+		const char *begin = at + strspn(at, " "), *comma = begin + strcspn(begin, ",");
+		size_t len = (size_t)(comma - begin);
+		while (len > 0 && begin[len - 1] == ' ')
+			len--;
+		if (!is_mail_address(begin, len) || count == MAIL_TO_MAX)
+			return err_set(err, ERR_PERM, "CONFIG", "alarms.mail_to: expected 1 to %d addresses with commas between", MAIL_TO_MAX);
+		if (*comma == '\0')
+			return 0;
+		at = comma + 1;
+	}
+}
+
+static int
+check_alarms(const struct settings *settings, struct err *err)
+{
+	for (size_t i = 0; i < settings->webhook_count; i++)
+		if (check_webhook(settings, i, err) != 0)
+			return -1;
+	if (secret_len(settings->heartbeat_url) > 0 && http_url_check(secret_bytes(settings->heartbeat_url), NULL, err) != 0)
+		return err_context(err, "heartbeat.url");
+	return check_mail(settings, err);
+}
+
 int
 settings_load(const char *file, struct settings *settings, struct err *err)
 {
@@ -60,6 +144,8 @@ settings_load(const char *file, struct settings *settings, struct err *err)
 		rc = err_set(err, ERR_PERM, "CONFIG", "shops: name at least one shop");
 	for (size_t i = 0; rc == 0 && i < settings->shop_count; i++)
 		rc = check_shop(settings, i, err);
+	if (rc == 0)
+		rc = check_alarms(settings, err);
 	if (rc != 0) {
 		if (file != NULL)
 			err_context(err, "%s", file);

@@ -32,6 +32,20 @@ struct shop_settings {
 	int64_t raise_share_percent, raise_share_least; /* and raised, or with another buffer */
 };
 
+enum setting_severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_ERROR };
+#define WEBHOOKS_MAX 10
+#define MAIL_TO_MAX 20
+#define WEBHOOK_BODY \
+	"{\"id\":\"{id}\",\"state\":\"{state}\",\"code\":\"{code}\",\"severity\":\"{severity}\",\"shop\":{shop},\"job\":\"{job}\"," \
+	"\"run\":\"{run}\",\"count\":{count},\"time\":\"{time}\",\"text\":\"{text}\"}"
+
+struct webhook_settings {
+	char *name;
+	const struct secret *url, *header; /* addresses carry tokens in their path */
+	char *body;
+	int least; /* enum setting_severity */
+};
+
 struct settings {
 	/* paths */
 	char *run_folder;   /* sockets: workers.sock, events.sock */
@@ -63,6 +77,16 @@ struct settings {
 	/* workers */
 	int64_t workers_threads, workers_attempts, workers_backoff_ms, workers_backoff_max_ms, workers_hold_ms, workers_queue, workers_drain_ms;
 	int64_t run_deadline_s;
+	/* alarms */
+	int64_t alarms_stale_minutes, alarms_attempts, alarms_backoff_ms, alarms_timeout_ms;
+	char *alarms_ca_file;
+	char *mail_url, *mail_user, *mail_from, *mail_to;
+	const struct secret *mail_password;
+	int mail_least; /* enum setting_severity */
+	const struct secret *heartbeat_url;
+	char *heartbeat_job;
+	struct webhook_settings *webhooks;
+	size_t webhook_count;
 	struct shop_settings *shops;
 	size_t shop_count;
 };

@@ -13,6 +13,10 @@
 #define SHOP(id) \
 	"  - id: " id "\n    name: Test\n    app_key: keykeykey\n    app_secret: secretsecret\n    access_token: tokentoken\n" \
 	"    warehouses: [2, 5]\n"
+#define HOOKED(name, url, header) \
+	DATABASE "shops:\n" SHOP("1") "webhooks:\n  - name: '" name "'\n    url: '" url "'\n    header: '" header "'\n"
+#define MAILED(url, from, to) \
+	DATABASE "alarms:\n  mail_url: '" url "'\n  mail_from: '" from "'\n  mail_to: '" to "'\nshops:\n" SHOP("1")
 #define DATABASE "database:\n  server: db,50000\n  user: temu\n  password: passpass\n"
 
 static int
@@ -89,6 +93,19 @@ wrong_settings_are_named(void **state)
 		{ DATABASE "shops:\n" SHOP("1") "    region: mars\n", "region" },
 		{ DATABASE "  serverr: x\nshops:\n" SHOP("1"), "serverr" },
 		{ "database:\n  server: x\n  user: y\nshops:\n" SHOP("1"), "database.password" },
+		{ HOOKED("Ops", "https://example.org/", ""), "webhooks[0].name" },
+		{ HOOKED("mail", "https://example.org/", ""), "not mail" },
+		{ HOOKED("ops", "http://example.org/secretsecret", ""), "webhooks[0].url" },
+		{ HOOKED("ops", "https://example.org/", "Bearer secretsecret"), "webhooks[0].header" },
+		{ HOOKED("ops", "https://example.org/", "X Y: secretsecret"), "webhooks[0].header" },
+		{ HOOKED("ops", "https://example.org/", "X: 1") "  - name: ops\n    url: https://example.org/\n", "webhooks[1].name" },
+		{ MAILED("http://mx.example.org", "a@b.de", "a@b.de"), "alarms.mail_url" },
+		{ MAILED("smtp://user:secretsecret@mx.example.org", "a@b.de", "a@b.de"), "alarms.mail_url" },
+		{ MAILED("smtp://mx.example.org", "a b@c.de", "a@b.de"), "alarms.mail_from" },
+		{ MAILED("smtp://mx.example.org", "a@b.de", ""), "alarms.mail_to" },
+		{ MAILED("smtp://mx.example.org", "a@b.de", "a@b.de,"), "alarms.mail_to" },
+		{ MAILED("smtp://mx.example.org", "a@b.de", "a@b.de>, c@d.de"), "alarms.mail_to" },
+		{ DATABASE "heartbeat:\n  url: http://example.org/secretsecret\nshops:\n" SHOP("1"), "heartbeat.url" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct settings s;
@@ -100,13 +117,33 @@ wrong_settings_are_named(void **state)
 	}
 }
 
+static void
+alarms_are_optional_and_have_a_body(void **state)
+{
+	(void)state;
+	struct settings s;
+	struct err err = ERR_INIT;
+	if (load(HOOKED("ops", "https://example.org/bot1:secretsecret/x", "Authorization: Bearer secretsecret"), &s, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(s.webhook_count, 1);
+	assert_string_equal(s.webhooks[0].body, WEBHOOK_BODY);
+	assert_int_equal(s.webhooks[0].least, SEVERITY_WARNING);
+	assert_int_equal(s.alarms_stale_minutes, 180);
+	assert_int_equal(secret_len(s.heartbeat_url), 0);
+	settings_release(&s);
+	if (load(MAILED("smtps://mx.example.org:465", "temu@example.org", "a@b.de, c@d.de"), &s, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(s.webhook_count, 0);
+	settings_release(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_the_contract),
 		cmocka_unit_test(environment_wins),
-		cmocka_unit_test(wrong_settings_are_named),
+		cmocka_unit_test(wrong_settings_are_named), cmocka_unit_test(alarms_are_optional_and_have_a_body),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
