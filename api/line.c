@@ -62,7 +62,7 @@ line_new(const struct json *event, const char *journal)
 		line->seq = seq;
 		line->next = seq + 1;
 		line->event = kind;
-		if (kind == EVENT_LOG || kind == EVENT_ALARM)
+		if (kind == EVENT_LOG || kind == EVENT_ALARM || kind == EVENT_RESOLVED)
 			line->level = log_level_parse(json_get_string(event, "level", ""), &level) == 0 ? (int)level :
 			              kind == EVENT_ALARM ? LEVEL_ERROR : LEVEL_INFO;
 		snprintf(line->journal, sizeof(line->journal), "%s", journal);

@@ -31,6 +31,7 @@ new_journal(const struct journal_config *config)
 	pthread_mutex_init(&journal->lock, NULL);
 	pthread_mutex_init(&journal->gate_lock, NULL);
 	pthread_mutex_init(&journal->watch_lock, NULL);
+	pthread_mutex_init(&journal->listen_lock, NULL);
 	pthread_mutex_init(&journal->reader_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -75,6 +76,7 @@ journal_close(struct journal *journal)
 	pthread_cond_destroy(&journal->done);
 	pthread_cond_destroy(&journal->work);
 	pthread_mutex_destroy(&journal->reader_lock);
+	pthread_mutex_destroy(&journal->listen_lock);
 	pthread_mutex_destroy(&journal->watch_lock);
 	pthread_mutex_destroy(&journal->gate_lock);
 	pthread_mutex_destroy(&journal->lock);

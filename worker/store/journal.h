@@ -195,7 +195,8 @@ void journal_watch_add(struct journal *journal, struct journal_watch *watch);
 void journal_watch_remove(struct journal *journal, struct journal_watch *watch);
 
 /* --- alarms --- */
-/* An event of its own kind (EVENT_ALARM, level ERROR) that a person must look at; its text begins with "CODE: ". Durable on return.
+/* An event of its own kind (EVENT_ALARM, level ERROR) that a person must look at; its text begins with "CODE: ". With it, in the same
+ * commit, the alarm of this cause (code, shop and job) opens, or counts once more while it is open. Durable on return.
  * 0 stored; 1 this run has said this code before (also in an earlier life of the process): nothing is stored; -1. */
 struct alarm_record {
 	int64_t shop;                /* 0 = none */
@@ -233,6 +234,73 @@ int journal_quarantine_list(struct journal *journal, int64_t shop, bool all, int
                             bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err) MUSTCHECK;
 /* By hand: forgotten, so that the next run tries it. An audit event (EVENT_LOG, WARNING) names who. 1 done, 0 it is not in there, -1. */
 int journal_quarantine_free(struct journal *journal, int64_t shop, int64_t sku_id, const char *who, struct err *err) MUSTCHECK;
+/* What the end of a run means to the alarms. */
+struct alarm_end {
+	const struct alarm_record *open; /* NULL = none; left out when the run has said an alarm of its own error code before */
+	/* Which open alarms of the run's job and shop are over with it; NULL = none. same_run: it was this run that said it. Writer thread. */
+	bool (*ends)(const char *code, bool same_run);
+	const char *text;                /* why they are over */
+};
+/* journal_run_move, and the alarms in the same commit. ends may be NULL. */
+int journal_run_end(struct journal *journal, const struct run_record *run, enum run_state from, const char *text,
+                    const struct alarm_end *end, struct err *err) MUSTCHECK;
+
+#define ALARM_CHANNEL_MAX 32
+#define ALARM_ERROR_MAX 300
+#define ALARM_WHO_MAX 101
+#define ALARM_CHANNELS_MAX 12
+/* What became of telling one channel (a web hook, the mail) of an alarm. */
+struct alarm_call {
+	int64_t alarm;
+	char channel[ALARM_CHANNEL_MAX];
+	bool resolved;        /* what was told last: that it is over */
+	int64_t told_ms;      /* when, 0 = never */
+	int64_t told_seq;     /* the alarm's seq and open_seq then */
+	int64_t told_open_seq;
+	int64_t tries;        /* failed ones for what is to be told now */
+	int64_t tried_ms, next_ms; /* the last try; not before */
+	int64_t given_up_seq; /* the alarm's seq that was given up */
+	char error[ALARM_ERROR_MAX]; /* of the last try, "" = it worked */
+};
+struct alarm_state {
+	int64_t id, shop;
+	const char *code, *job, *run, *text; /* run, text: as said last */
+	int64_t count;                       /* since it opened */
+	int64_t seq, open_seq;               /* number of its last event, and of the one that opened it */
+	int64_t opened_ms, last_ms;
+	int64_t acked_ms;                    /* 0 = not */
+	const char *acked_by;
+	int64_t snoozed_ms;                  /* until then nobody is told; 0 = not */
+	int64_t resolved_ms;                 /* 0 = open */
+	const char *resolved_text;
+	const struct alarm_call *calls;
+	size_t call_count;
+};
+/* By id. each returns false to stop; everything borrowed for its call. */
+struct alarm_filter {
+	int64_t id;          /* 0 = any */
+	int64_t after;       /* 0 = from the start */
+	int64_t resolved_ms; /* beside the open ones also those resolved later than this; INT64_MAX = none, 0 = all */
+	int64_t limit;       /* 0 = none */
+};
+int journal_alarm_list(struct journal *journal, const struct alarm_filter *filter,
+                       bool (*each)(const struct alarm_state *state, void *arg), void *arg, struct err *err) MUSTCHECK;
+/* It is over, with an event (EVENT_RESOLVED). 1 done, 0 it is not open, -1. */
+int journal_alarm_resolve(struct journal *journal, int64_t id, const char *text, struct err *err) MUSTCHECK;
+/* By hand, each with an audit event (EVENT_LOG, WARNING) that names who; 1 done, 0 no open alarm of this id, -1. Acknowledged: nobody
+ * is told any more until it was over and opens anew. close: it is over with that. until_ms 0 ends a snooze. */
+int journal_alarm_ack(struct journal *journal, int64_t id, bool close, const char *who, const char *reason,
+                      struct err *err) MUSTCHECK;
+int journal_alarm_snooze(struct journal *journal, int64_t id, int64_t until_ms, const char *who, const char *reason,
+                         struct err *err) MUSTCHECK;
+/* Stores a call's row (by alarm and channel). */
+int journal_alarm_called(struct journal *journal, const struct alarm_call *call, struct err *err) MUSTCHECK;
+/* changed is called on the writer thread after a commit that touched alarms or ended a run; must not block nor ask the journal. NULL
+ * removes it and waits for a call under way. */
+void journal_alarm_listen(struct journal *journal, void (*changed)(void *arg), void *arg);
+/* When the newest run of the job (and shop, 0 = any) that ended as success or partial ended; 0 = none. */
+int journal_run_last_success(struct journal *journal, const char *job, int64_t shop, int64_t *finished_ms, struct err *err) MUSTCHECK;
+
 /* How many of the shop are in quarantine. Cheap (cached). */
 int64_t journal_quarantine_count(struct journal *journal, int64_t shop);
 

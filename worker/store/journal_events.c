@@ -26,7 +26,8 @@ void
 event_format(struct buf *out, const struct event *event)
 {
 	char when[CLOCK_TEXT_MAX];
-	bool is_line = strcmp(event->kind, proto_event_name(EVENT_LOG)) == 0 || strcmp(event->kind, proto_event_name(EVENT_ALARM)) == 0;
+	bool is_line = strcmp(event->kind, proto_event_name(EVENT_LOG)) == 0 || strcmp(event->kind, proto_event_name(EVENT_ALARM)) == 0 ||
+	               strcmp(event->kind, proto_event_name(EVENT_RESOLVED)) == 0;
 	bool is_run = strcmp(event->kind, proto_event_name(EVENT_RUN)) == 0;
 
 	json_object_open(out, NULL);

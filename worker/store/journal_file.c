@@ -59,7 +59,16 @@ static const char additions[] =
 	" code TEXT NOT NULL, text TEXT NOT NULL, request_id TEXT NOT NULL, refusals INTEGER NOT NULL, run TEXT NOT NULL,"
 	" first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL,"
 	" told INTEGER NOT NULL, PRIMARY KEY(shop, sku_id)) WITHOUT ROWID;"
-	"CREATE INDEX IF NOT EXISTS quarantine_in ON quarantine(shop, told) WHERE since_ms > 0;";
+	"CREATE INDEX IF NOT EXISTS quarantine_in ON quarantine(shop, told) WHERE since_ms > 0;"
+	"CREATE TABLE IF NOT EXISTS alarms(id INTEGER PRIMARY KEY, code TEXT NOT NULL, shop INTEGER NOT NULL, job TEXT NOT NULL,"
+	" run TEXT NOT NULL, text TEXT NOT NULL, count INTEGER NOT NULL, seq INTEGER NOT NULL, open_seq INTEGER NOT NULL,"
+	" opened_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, acked_ms INTEGER NOT NULL, acked_by TEXT NOT NULL,"
+	" snoozed_ms INTEGER NOT NULL, resolved_ms INTEGER NOT NULL, resolved_text TEXT NOT NULL, UNIQUE(code, shop, job));"
+	"CREATE INDEX IF NOT EXISTS alarms_open ON alarms(shop) WHERE resolved_ms = 0;"
+	"CREATE TABLE IF NOT EXISTS alarm_calls(alarm INTEGER, channel TEXT, resolved INTEGER NOT NULL, told_ms INTEGER NOT NULL,"
+	" told_seq INTEGER NOT NULL, told_open_seq INTEGER NOT NULL, tries INTEGER NOT NULL, tried_ms INTEGER NOT NULL,"
+	" next_ms INTEGER NOT NULL, given_up_seq INTEGER NOT NULL, error TEXT NOT NULL, PRIMARY KEY(alarm, channel)) WITHOUT ROWID;"
+	KPI_TABLES;
 
 static int
 damaged(const struct journal *journal, const char *what, struct err *err)

@@ -108,6 +108,10 @@ struct journal {
 	pthread_mutex_t watch_lock; /* held while they are called */
 	struct journal_watch *watches;
 
+	pthread_mutex_t listen_lock;
+	void (*alarms_changed)(void *arg);
+	void *alarms_arg;
+
 	pthread_mutex_t reader_lock;
 	pthread_cond_t reader_free;
 	struct lite readers[JOURNAL_READERS];
@@ -152,3 +156,7 @@ void run_id_format(char *out, const char *job, int64_t shop, int64_t number);
 bool run_id_split(const char *id, char *job, int64_t *shop, int64_t *number);
 
 #endif
+/* journal_alarm.c; writer thread. What the end of a run, whose move is stored, means to the alarms; tells the listener of it. */
+int alarms_end_run(struct journal *journal, const struct run_record *run, const struct alarm_end *end, struct err *err) MUSTCHECK;
+void alarms_tell(struct journal *journal);
+

@@ -346,6 +346,7 @@ struct move {
 	const struct run_record *run;
 	enum run_state from;
 	const char *text;
+	const struct alarm_end *end;
 };
 
 static int
@@ -379,14 +380,32 @@ apply_move(struct journal *journal, struct change *change, struct err *err)
 		err_set(&change->err, ERR_PERM, "JOURNAL_RUN", "run %s is not in the journal as %s", run->id, run_state_name(move->from));
 		return 1;
 	}
-	return store_event(journal, run, move->text, err);
+	if (store_event(journal, run, move->text, err) != 0)
+		return -1;
+	return move->end ? alarms_end_run(journal, run, move->end, err) : 0;
+}
+
+static void
+after_move(struct journal *journal, struct change *change)
+{
+	const struct move *move = change->data;
+
+	if (run_state_terminal(move->run->state))
+		alarms_tell(journal);
 }
 
 int
 journal_run_move(struct journal *journal, const struct run_record *run, enum run_state from, const char *text, struct err *err)
 {
-	struct move move = { .run = run, .from = from, .text = text };
-	struct change change = { .apply = apply_move, .data = &move, .err = ERR_INIT };
+	return journal_run_end(journal, run, from, text, NULL, err);
+}
+
+int
+journal_run_end(struct journal *journal, const struct run_record *run, enum run_state from, const char *text,
+                const struct alarm_end *end, struct err *err)
+{
+	struct move move = { .run = run, .from = from, .text = text, .end = end };
+	struct change change = { .apply = apply_move, .committed = after_move, .data = &move, .err = ERR_INIT };
 
 	if (!run_state_may(from, run->state)) {
 		fprintf(stderr, "run %s: %s -> %s is no legal move\n", run->id, run_state_name(from), run_state_name(run->state));
@@ -505,4 +524,29 @@ journal_run_unfinished(struct journal *journal, bool (*each)(const struct run_re
 	int status = statement ? each_row(reader, statement, each, arg, err) : -1;
 	reader_put(journal, reader);
 	return status;
+}
+
+int
+journal_run_last_success(struct journal *journal, const char *job, int64_t shop, int64_t *finished_ms, struct err *err)
+{
+	static const char select[] = "SELECT finished_ms FROM runs WHERE job = ?1 AND over = 1 AND state IN ('success', 'partial')"
+	                             " AND (?2 = 0 OR shop = ?2) ORDER BY finished_ms DESC LIMIT 1";
+	struct lite *reader = reader_take(journal, err);
+
+	*finished_ms = 0;
+	if (!reader)
+		return -1;
+	sqlite3_stmt *statement = lite_use(reader, select, err);
+	int status = -1;
+	if (statement) {
+		lite_bind_text(statement, 1, job);
+		sqlite3_bind_int64(statement, 2, shop);
+		status = lite_step(reader, statement, err);
+	}
+	if (status == 1) {
+		*finished_ms = sqlite3_column_int64(statement, 0);
+		lite_done(statement);
+	}
+	reader_put(journal, reader);
+	return status < 0 ? -1 : 0;
 }
