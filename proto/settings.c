@@ -76,7 +76,7 @@ check_webhook(const struct settings *settings, size_t index, struct err *err)
 	for (size_t i = 0; i < index; i++)
 		if (strcmp(settings->webhooks[i].name, hook->name) == 0)
 			return err_set(err, ERR_PERM, "CONFIG", "webhooks[%zu].name: that of webhooks[%zu] already", index, i);
-	if (http_url_check(secret_bytes(hook->url), NULL, err) != 0)
+	if (secret_len(hook->url) > 0 && http_url_check(secret_bytes(hook->url), NULL, err) != 0)
 		return err_context(err, "webhooks[%zu].url", index);
 	if (header[0] != '\0' && (colon == 0 || header[colon] == '\0' || strcspn(header, " ") < colon || !plain(header)))
 		return err_set(err, ERR_PERM, "CONFIG", "webhooks[%zu].header: expected one line \"Name: value\"", index);

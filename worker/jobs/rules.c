@@ -19,9 +19,11 @@ struct rule {
 
 static const struct rule table[] = {
 #define KEY(path, type, field, fallback, min, max, choices, help)
+#define HOOK_KEY(path, type, field, fallback, min, max, choices, help)
 #define SHOP_KEY(path, type, field, fallback, min, max, choices, help) \
 	{ path, type, offsetof(struct shop_settings, field), choices },
 #include "proto/settings.def"
+#undef HOOK_KEY
 #undef KEY
 #undef SHOP_KEY
 };
