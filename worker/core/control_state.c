@@ -104,9 +104,10 @@ command_job_kpi(struct control *control, const struct json *args, struct buf *da
 {
 	const char *job = json_get_string(args, "job_id", "");
 	struct run_kpi kpi = { 0 };
+	struct kpi_query query = { .job = job, .span_ms = KPI_SPAN_MS };
 	if (queue_job(control->config.queue, job) == NULL)
 		return err_set(err, ERR_PERM, "UNKNOWN_JOB", "no job \"%s\"", job);
-	if (journal_run_kpi(control->config.journal, job, KPI_SPAN_MS, &kpi, err) != 0)
+	if (journal_run_kpi(control->config.journal, &query, &kpi, err) != 0)
 		return -1;
 	int64_t judged = kpi.success + kpi.partial + kpi.failed; /* what somebody cancelled says nothing about the job */
 	json_add_string(data, "job_id", job);
@@ -118,6 +119,7 @@ command_job_kpi(struct control *control, const struct json *args, struct buf *da
 	add_share(data, "error_rate", kpi.failed, judged);
 	json_add_int64(data, "retry_count", kpi.retries);
 	json_object_close(data);
+	run_kpi_release(&kpi);
 	return 0;
 }
 

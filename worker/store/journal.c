@@ -69,6 +69,7 @@ journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
+	journal_retention_stop(journal);
 	writer_stop(journal);
 	file_close(journal);
 	pthread_cond_destroy(&journal->reader_free);

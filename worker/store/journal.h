@@ -40,12 +40,16 @@ struct journal_config {
 	void *publish_arg;
 	int64_t queue_max;         /* log lines that may wait for the writer before journal_log blocks */
 	int64_t free_floor_bytes;  /* below this free space journal_healthy says no; 0 = never */
+	/* The day of a moment in the zone of the reports, since 1970-01-01; any thread, must not wait. NULL = days of UTC. */
+	int64_t (*day_of)(int64_t time_ms, void *arg);
+	void *day_arg;
 };
 
 /* Opens, checks (a newer schema is refused with both versions, a damaged file is refused, never replaced) and starts the writer.
  * A second process on the same file is refused. PERM: JOURNAL_SCHEMA, JOURNAL_DAMAGED, JOURNAL_IN_USE, JOURNAL_PATH. */
 struct journal *journal_open(const struct journal_config *config, struct err *err) MUSTCHECK;
-/* Writes what waits (a disk that stays full is given a second), stops the writer, closes. Nobody may be inside another call. */
+/* Ends the retention, writes what waits (a disk that stays full is given a second), stops the writer, closes. Nobody may be inside another
+ * call. */
 void journal_close(struct journal *journal);
 const char *journal_identity(const struct journal *journal);
 int64_t journal_last(const struct journal *journal); /* last committed number, 0 = none */
@@ -122,14 +126,40 @@ int journal_run_unfinished(struct journal *journal, bool (*each)(const struct ru
  * state that is not over to CANCELLED and FAILED (a run whose job is not known any more, one that killed its worker too often). */
 bool run_state_may(enum run_state from, enum run_state to);
 
-/* Figures over the runs of a job that ended in the last `span_ms` (INT64_MAX = ever). Durations: of the last attempt, runs that
- * never began left out; percentiles by nearest rank. */
+/* --- figures --- */
+/* Over the runs of a job that ended in a window, agreeing with the runs of the journal to the last one. What retention deleted counts on
+ * in the window "ever" (retention leaves the runs of the last KPI_WINDOW_MS alone, so that no shorter window misses any). */
+#define KPI_WINDOW_MS (8LL * 24 * 3600 * 1000) /* the longest window besides ever */
+#define KPI_DAYS_MAX 366
+struct kpi_query {
+	const char *job;
+	int64_t shop;    /* 0 = all of them */
+	int64_t span_ms; /* up to KPI_WINDOW_MS, or INT64_MAX = ever */
+};
+struct kpi_day { /* a day of the window on which runs ended */
+	int64_t day; /* since 1970-01-01, in the zone of journal_config.day_of */
+	int64_t runs, success, partial, failed, cancelled, pushed, refused;
+};
 struct run_kpi {
 	int64_t runs, success, partial, failed, cancelled, retries;
-	int64_t average_ms, max_ms, p50_ms, p95_ms, p99_ms; /* 0 with no runs */
+	int64_t pushed, refused; /* items */
+	int64_t timed;           /* runs that began; durations are those of their last attempts, percentiles by nearest rank */
+	int64_t average_ms, max_ms, p50_ms, p95_ms, p99_ms; /* 0 with no such runs */
+	int64_t waited;          /* the same runs as far as they are known: from queued to begun, last attempt */
+	int64_t wait_average_ms, wait_max_ms;
 	char last_error[ERR_TEXT_MAX];
+	/* Whatever the window: the end of the last run that was a success (or partial), 0 = none; how many failed after it (cancelled ones
+	 * neither count nor end the row), of all shops the one with the most. */
+	int64_t last_success_ms, failures;
+	struct kpi_day *days; /* ascending, at most KPI_DAYS_MAX, the newest; heap */
+	size_t day_count;
 };
-int journal_run_kpi(struct journal *journal, const char *job, int64_t span_ms, struct run_kpi *kpi, struct err *err) MUSTCHECK;
+/* PERM BAD_REQUEST: a window of another length. The caller releases after 0. */
+int journal_run_kpi(struct journal *journal, const struct kpi_query *query, struct run_kpi *kpi, struct err *err) MUSTCHECK;
+void run_kpi_release(struct run_kpi *kpi);
+/* The newest run of a job and shop, or with ended the one that ended last. 1 found (the caller releases), 0 none, -1. */
+int journal_run_last(struct journal *journal, const char *job, int64_t shop, bool ended, struct run_record *run,
+                     struct err *err) MUSTCHECK;
 
 /* --- item results and plans --- */
 struct item_record {
@@ -158,9 +188,9 @@ int journal_items_list(struct journal *journal, const char *run_id, int outcome,
 /* --- events --- */
 /* Appends event objects (comma separated) from number `from` to `to` (0 = newest) into out, at most max bytes (at least one
  * event if there is one); run_id "" = all. first, last: numbers examined, go on from last + 1; more: there is more. Numbers are
- * dense. */
+ * dense from `oldest` on; what is lower was deleted by retention (with nothing left, oldest is the next number). */
 struct event_page {
-	int64_t first, last, count;
+	int64_t first, last, count, oldest;
 	bool more;
 };
 int journal_events(struct journal *journal, int64_t from, int64_t to, const char *run_id, size_t max, struct buf *out,
@@ -194,6 +224,34 @@ void journal_watch_add(struct journal *journal, struct journal_watch *watch);
 /* Waits for a call under way. */
 void journal_watch_remove(struct journal *journal, struct journal_watch *watch);
 
+/* --- retention --- */
+/* Deletes what is too old, and then the oldest lines and items until the size fits, some hundred rows a commit with a pause after each.
+ * What stays: runs that are not over, of every job and shop the newest run and the one that ended last, all runs (not their items) of
+ * the last KPI_WINDOW_MS, the newest thousand lines, and those from journal_keep_from on. */
+struct journal_retention {
+	int64_t days;      /* of events */
+	int64_t runs_days; /* of runs and their items; at least KPI_WINDOW_MS */
+	int64_t max_bytes; /* 0 = any size */
+	int64_t first_ms, every_ms; /* of the thread: until its first pass, and between two; 0 = five minutes, an hour */
+};
+struct journal_retention_pass {
+	int64_t events, items, runs, commits;
+	int64_t longest_ms; /* of the commits, waiting for the writer included */
+	int64_t used_bytes; /* afterwards, without free pages */
+	bool too_large;     /* more than max_bytes, and nothing more may go */
+};
+/* A thread of its own, until journal_retention_stop (which waits for one slice at most) or journal_close. */
+int journal_retention_start(struct journal *journal, const struct journal_retention *rules, struct err *err) MUSTCHECK;
+void journal_retention_stop(struct journal *journal);
+/* One pass at once, without pauses, on the caller's thread. */
+int journal_retention_pass(struct journal *journal, const struct journal_retention *rules, struct journal_retention_pass *result,
+                           struct err *err) MUSTCHECK;
+/* Events from number seq on must stay until `name` (a constant, at most 15 bytes, few of them) says a higher number; INT64_MAX: it needs
+ * none. Not stored: say 1 at the start while the place is not known. Cheap. */
+void journal_keep_from(struct journal *journal, const char *name, int64_t seq);
+/* For pool_stats: adds "bytes" (of the file) and "retention" (the last pass of the thread, or null) to the open object. */
+void journal_stats(void *journal, struct buf *out);
+
 /* --- alarms --- */
 /* An event of its own kind (EVENT_ALARM, level ERROR) that a person must look at; its text begins with "CODE: ". With it, in the same
  * commit, the alarm of this cause (code, shop and job) opens, or counts once more while it is open. Durable on return.
@@ -205,35 +263,6 @@ struct alarm_record {
 };
 int journal_alarm(struct journal *journal, const struct alarm_record *alarm, struct err *err) MUSTCHECK;
 
-/* --- quarantine: SKUs that TEMU refused for good again and again --- */
-#define QUARANTINE_AFTER 3         /* refusals in a row */
-#define QUARANTINE_RETRY_MS 86400000
-#define QUARANTINE_TEXT_MAX 1000
-struct quarantine_record {
-	int64_t shop, sku_id, goods_id;
-	const char *sku, *code, *text, *request_id; /* TEMU's words of the last refusal, each cut at QUARANTINE_TEXT_MAX */
-	int64_t refusals;                           /* in a row */
-	int64_t first_ms, last_ms;
-	int64_t since_ms; /* in quarantine since; 0 = not yet */
-	int64_t next_ms;  /* not to be tried before */
-};
-/* What became of SKUs in a run, in one commit: a refused one counts (the QUARANTINE_AFTER-th puts it into quarantine, every further one
- * puts its next try off by QUARANTINE_RETRY_MS), a confirmed one is forgotten. The same run judged twice counts once. `entered` is called
- * (before return, may be NULL) for those that just came in, and for those of the shop that came in before a kill that kept them from being
- * told: at least once each, after their commit. */
-struct quarantine_verdict {
-	int64_t sku_id, goods_id;
-	bool refused; /* false: confirmed */
-	const char *sku, *code, *text, *request_id;
-};
-int journal_quarantine_judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts,
-                             size_t count, void (*entered)(const struct quarantine_record *record, void *arg), void *arg,
-                             struct err *err) MUSTCHECK;
-/* By sku_id, after `after` (0 from the start); all: also those that are not in quarantine yet. limit 0 = none. Borrowed texts. */
-int journal_quarantine_list(struct journal *journal, int64_t shop, bool all, int64_t after, int64_t limit,
-                            bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err) MUSTCHECK;
-/* By hand: forgotten, so that the next run tries it. An audit event (EVENT_LOG, WARNING) names who. 1 done, 0 it is not in there, -1. */
-int journal_quarantine_free(struct journal *journal, int64_t shop, int64_t sku_id, const char *who, struct err *err) MUSTCHECK;
 /* What the end of a run means to the alarms. */
 struct alarm_end {
 	const struct alarm_record *open; /* NULL = none; left out when the run has said an alarm of its own error code before */
@@ -301,6 +330,35 @@ void journal_alarm_listen(struct journal *journal, void (*changed)(void *arg), v
 /* When the newest run of the job (and shop, 0 = any) that ended as success or partial ended; 0 = none. */
 int journal_run_last_success(struct journal *journal, const char *job, int64_t shop, int64_t *finished_ms, struct err *err) MUSTCHECK;
 
+/* --- quarantine: SKUs that TEMU refused for good again and again --- */
+#define QUARANTINE_AFTER 3         /* refusals in a row */
+#define QUARANTINE_RETRY_MS 86400000
+#define QUARANTINE_TEXT_MAX 1000
+struct quarantine_record {
+	int64_t shop, sku_id, goods_id;
+	const char *sku, *code, *text, *request_id; /* TEMU's words of the last refusal, each cut at QUARANTINE_TEXT_MAX */
+	int64_t refusals;                           /* in a row */
+	int64_t first_ms, last_ms;
+	int64_t since_ms; /* in quarantine since; 0 = not yet */
+	int64_t next_ms;  /* not to be tried before */
+};
+/* What became of SKUs in a run, in one commit: a refused one counts (the QUARANTINE_AFTER-th puts it into quarantine, every further one
+ * puts its next try off by QUARANTINE_RETRY_MS), a confirmed one is forgotten. The same run judged twice counts once. `entered` is called
+ * (before return, may be NULL) for those that just came in, and for those of the shop that came in before a kill that kept them from being
+ * told: at least once each, after their commit. */
+struct quarantine_verdict {
+	int64_t sku_id, goods_id;
+	bool refused; /* false: confirmed */
+	const char *sku, *code, *text, *request_id;
+};
+int journal_quarantine_judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts,
+                             size_t count, void (*entered)(const struct quarantine_record *record, void *arg), void *arg,
+                             struct err *err) MUSTCHECK;
+/* By sku_id, after `after` (0 from the start); all: also those that are not in quarantine yet. limit 0 = none. Borrowed texts. */
+int journal_quarantine_list(struct journal *journal, int64_t shop, bool all, int64_t after, int64_t limit,
+                            bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err) MUSTCHECK;
+/* By hand: forgotten, so that the next run tries it. An audit event (EVENT_LOG, WARNING) names who. 1 done, 0 it is not in there, -1. */
+int journal_quarantine_free(struct journal *journal, int64_t shop, int64_t sku_id, const char *who, struct err *err) MUSTCHECK;
 /* How many of the shop are in quarantine. Cheap (cached). */
 int64_t journal_quarantine_count(struct journal *journal, int64_t shop);
 

@@ -139,28 +139,21 @@ append(struct buf *out, size_t start, size_t max, const struct event *event, con
 	return false;
 }
 
-int
-journal_events(struct journal *journal, int64_t from, int64_t to, const char *run_id, size_t max, struct buf *out,
-               struct event_page *page, struct err *err)
+/* Inside the reader's snapshot. */
+static int
+read_page(struct lite *reader, const char *run_id, size_t max, struct buf *out, struct event_page *page, struct err *err)
 {
-	int64_t newest = atomic_load(&journal->last);
+	static const char oldest[] = "SELECT seq FROM events ORDER BY seq LIMIT 1";
 	size_t start = out->len;
 	char run[RUN_ID_MAX];
 	struct event event;
-	int status;
+	int status = 1;
 
-	if (from < 1)
-		from = 1;
-	if (to <= 0 || to > newest)
-		to = newest;
-	*page = (struct event_page){ .first = from, .last = to < from - 1 ? from - 1 : to };
-	if (to < from)
-		return 0;
-	struct lite *reader = reader_take(journal, err);
-	if (!reader)
+	if (lite_int64(reader, oldest, page->oldest, &page->oldest, err) != 0)
 		return -1;
-	sqlite3_stmt *statement = select_events(reader, from, to, run_id, err);
-	status = statement ? 1 : -1;
+	sqlite3_stmt *statement = select_events(reader, page->first, page->last, run_id, err);
+	if (!statement)
+		return -1;
 	while (status == 1 && (status = lite_step(reader, statement, err)) == 1) {
 		read_row(statement, &event, run);
 		if (run_id[0] && strcmp(run, run_id) != 0)
@@ -174,6 +167,28 @@ journal_events(struct journal *journal, int64_t from, int64_t to, const char *ru
 	}
 	if (status == 1)
 		lite_done(statement);
+	return status < 0 ? -1 : 0;
+}
+
+int
+journal_events(struct journal *journal, int64_t from, int64_t to, const char *run_id, size_t max, struct buf *out,
+               struct event_page *page, struct err *err)
+{
+	int64_t newest = atomic_load(&journal->last);
+
+	if (from < 1)
+		from = 1;
+	if (to <= 0 || to > newest)
+		to = newest;
+	*page = (struct event_page){ .first = from, .last = to < from - 1 ? from - 1 : to, .oldest = newest + 1 };
+	struct lite *reader = reader_take(journal, err);
+	if (!reader)
+		return -1;
+	int status = lite_exec(reader, "BEGIN", err);
+	if (status == 0)
+		status = read_page(reader, run_id, max, out, page, err);
+	if (!sqlite3_get_autocommit(reader->db))
+		sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
 	reader_put(journal, reader);
 	return status < 0 ? -1 : buf_check(out, "events", err);
 }

@@ -11,6 +11,7 @@
 #include "worker/store/lite.h"
 
 #define JOURNAL_READERS 4
+#define JOURNAL_KEEPS 4
 
 /* One event on its way in or out. Texts borrowed. */
 struct event {
@@ -99,11 +100,17 @@ struct journal {
 	int64_t retry_ns;
 	int tries; /* failed commits in a row since stopping */
 
-	pthread_mutex_t gate_lock; /* the two small tables in memory */
+	pthread_mutex_t gate_lock; /* the small tables in memory */
 	struct gate_entry *gates;
 	size_t gate_count;
 	struct quarantine_entry *quarantines;
 	size_t quarantine_count;
+	struct {
+		char name[16]; /* "" = free */
+		int64_t seq;
+	} keeps[JOURNAL_KEEPS];
+
+	struct retention *retention; /* its thread; NULL = none */
 
 	pthread_mutex_t watch_lock; /* held while they are called */
 	struct journal_watch *watches;
@@ -140,8 +147,29 @@ void tail_tell(struct journal *journal);
 /* journal_runs.c */
 int progress_store(struct lite *lite, const struct progress *progress, struct err *err) MUSTCHECK;
 
+/* journal_kpi.c: what retention deleted, in sums: days in the zone of the reports, durations as they were (percentiles need them), and
+ * what came last of each job and shop (good_ms: success or partial; failures: failed ones after it). runs_figures covers the rest. */
+#define KPI_TABLES                                                                                                               \
+	"CREATE TABLE IF NOT EXISTS kpi_days(job TEXT, shop INTEGER, day INTEGER, runs INTEGER NOT NULL, success INTEGER NOT NULL,"   \
+	" partial INTEGER NOT NULL, failed INTEGER NOT NULL, cancelled INTEGER NOT NULL, retries INTEGER NOT NULL,"                   \
+	" waited INTEGER NOT NULL, wait_ms INTEGER NOT NULL, wait_max_ms INTEGER NOT NULL, pushed INTEGER NOT NULL,"                  \
+	" refused INTEGER NOT NULL, PRIMARY KEY(job, shop, day)) WITHOUT ROWID;"                                                      \
+	"CREATE TABLE IF NOT EXISTS kpi_durations(job TEXT, shop INTEGER, duration_ms INTEGER, runs INTEGER NOT NULL,"                \
+	" PRIMARY KEY(job, shop, duration_ms)) WITHOUT ROWID;"                                                                        \
+	"CREATE TABLE IF NOT EXISTS kpi_last(job TEXT, shop INTEGER, good_ms INTEGER NOT NULL, failures INTEGER NOT NULL,"            \
+	" error_ms INTEGER NOT NULL, error_text TEXT NOT NULL, PRIMARY KEY(job, shop)) WITHOUT ROWID;"                                \
+	"CREATE INDEX IF NOT EXISTS runs_figures ON runs(job, shop, finished_ms, state, duration_ms, attempt, queued_ms, started_ms," \
+	" changed, failed) WHERE over = 1;"
+/* Writer thread, inside a group: adds the ended run to the sums. Its row is deleted in the same group. Runs of a job and shop must
+ * come in the order of their ends. */
+int kpi_fold(struct journal *journal, int64_t run, struct err *err) MUSTCHECK;
+
 /* journal_gates.c */
 int gates_load(struct journal *journal, struct err *err) MUSTCHECK;
+
+/* journal_alarm.c; writer thread. What the end of a run, whose move is stored, means to the alarms; tells the listener of it. */
+int alarms_end_run(struct journal *journal, const struct run_record *run, const struct alarm_end *end, struct err *err) MUSTCHECK;
+void alarms_tell(struct journal *journal);
 
 /* journal_quarantine.c */
 int quarantine_load(struct journal *journal, struct err *err) MUSTCHECK;
@@ -156,7 +184,3 @@ void run_id_format(char *out, const char *job, int64_t shop, int64_t number);
 bool run_id_split(const char *id, char *job, int64_t *shop, int64_t *number);
 
 #endif
-/* journal_alarm.c; writer thread. What the end of a run, whose move is stored, means to the alarms; tells the listener of it. */
-int alarms_end_run(struct journal *journal, const struct run_record *run, const struct alarm_end *end, struct err *err) MUSTCHECK;
-void alarms_tell(struct journal *journal);
-

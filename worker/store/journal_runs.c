@@ -513,6 +513,35 @@ journal_run_list(struct journal *journal, const struct run_filter *filter, bool 
 }
 
 int
+journal_run_last(struct journal *journal, const char *job, int64_t shop, bool ended, struct run_record *run, struct err *err)
+{
+	static const char open[] = "SELECT " COLUMNS " FROM runs INDEXED BY runs_open WHERE over = 0 AND job = ?1 AND shop = ?2"
+	                           " ORDER BY n DESC LIMIT 1";
+	static const char over[] = "SELECT " COLUMNS " FROM runs INDEXED BY runs_figures WHERE over = 1 AND job = ?1 AND shop = ?2"
+	                           " ORDER BY finished_ms DESC, n DESC LIMIT 1";
+	struct lite *reader = reader_take(journal, err);
+	int status = 0;
+
+	memset(run, 0, sizeof(*run));
+	if (!reader)
+		return -1;
+	for (int from = ended; status == 0 && from < 2; from++) {
+		sqlite3_stmt *statement = lite_use(reader, from ? over : open, err);
+		if (statement) {
+			lite_bind_text(statement, 1, job);
+			sqlite3_bind_int64(statement, 2, shop);
+		}
+		status = statement ? lite_step(reader, statement, err) : -1;
+		if (status == 1) {
+			read_row(statement, run);
+			lite_done(statement);
+		}
+	}
+	reader_put(journal, reader);
+	return status;
+}
+
+int
 journal_run_unfinished(struct journal *journal, bool (*each)(const struct run_record *run, void *arg), void *arg, struct err *err)
 {
 	static const char open[] = "SELECT " COLUMNS " FROM runs WHERE over = 0 ORDER BY n";

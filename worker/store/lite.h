@@ -10,7 +10,7 @@
 #include <sqlite3.h>
 #include "common/err.h"
 
-#define LITE_STATEMENTS_MAX 64
+#define LITE_STATEMENTS_MAX 128
 
 struct lite {
 	sqlite3 *db;

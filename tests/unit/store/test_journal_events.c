@@ -366,7 +366,8 @@ read_much(void *arg)
 	struct crowd *crowd = arg;
 	struct event_page page = { 0 };
 	struct run_filter filter = { .state = -1, .limit = 20 };
-	struct run_kpi kpi;
+	struct run_kpi kpi = { 0 };
+	struct kpi_query query = { .job = "sync", .span_ms = INT64_MAX };
 	struct err err = ERR_INIT;
 	int64_t next = 1;
 
@@ -376,7 +377,8 @@ read_much(void *arg)
 			assert_int_equal(json_get_int64(event, "seq", 0), next++);
 		json_free(list);
 		assert_int_equal(journal_run_list(crowd->journal, &filter, ignore_run, NULL, &err), 0);
-		assert_int_equal(journal_run_kpi(crowd->journal, "sync", INT64_MAX, &kpi, &err), 0);
+		assert_int_equal(journal_run_kpi(crowd->journal, &query, &kpi, &err), 0);
+		run_kpi_release(&kpi);
 		assert_int_equal(journal_healthy(crowd->journal, &err), 0);
 		(void)journal_gate(crowd->journal, 1);
 	}

@@ -1,4 +1,4 @@
-/* Tests of worker/store: runs with their keys, moves, lists and figures; gates. */
+/* Tests of worker/store: runs with their keys, moves and lists; gates. */
 #include "journal_fixture.h"
 
 #include <signal.h>
@@ -406,69 +406,6 @@ writing_while_listing(void **state)
 	journal_close(journal);
 }
 
-/* --- figures --- */
-
-static void
-finish(struct journal *journal, enum run_state end, int64_t duration, int attempt, const char *error)
-{
-	struct run_record run = add_run(journal, "sync", 1);
-
-	if (end != RUN_CANCELLED)
-		move_run(journal, &run, RUN_RUNNING, "");
-	run.duration_ms = duration;
-	run.attempt = attempt;
-	snprintf(run.error_text, sizeof(run.error_text), "%s", error);
-	run.finished_ms = clock_now_ms();
-	move_run(journal, &run, end, "");
-	run_record_release(&run);
-}
-
-static void
-figures(void **state)
-{
-	struct journal *journal;
-	struct run_kpi kpi;
-	struct err err = ERR_INIT;
-
-	(void)state;
-	clock_replace(fake_now, NULL);
-	journal = open_with(NULL, 100);
-	assert_int_equal(journal_run_kpi(journal, "sync", INT64_MAX, &kpi, &err), 0);
-	assert_int_equal(kpi.runs, 0);
-	assert_int_equal(kpi.p99_ms, 0);
-	finish(journal, RUN_FAILED, 1000000, 3, "of yesterday");
-	atomic_fetch_add(&wall, 100000);
-	for (int i = 100; i >= 1; i--)
-		finish(journal, i == 50 ? RUN_PARTIAL : RUN_SUCCESS, i, 1, "");
-	assert_int_equal(journal_run_kpi(journal, "sync", 100000 - 1, &kpi, &err), 0);
-	assert_int_equal(kpi.runs, 100);
-	assert_int_equal(kpi.success, 99);
-	assert_int_equal(kpi.partial, 1);
-	assert_int_equal(kpi.failed, 0);
-	assert_int_equal(kpi.retries, 0);
-	assert_int_equal(kpi.average_ms, 50);
-	assert_int_equal(kpi.max_ms, 100);
-	assert_int_equal(kpi.p50_ms, 50);
-	assert_int_equal(kpi.p95_ms, 95);
-	assert_int_equal(kpi.p99_ms, 99);
-	assert_string_equal(kpi.last_error, "");
-	atomic_fetch_add(&wall, 1);
-	finish(journal, RUN_FAILED, 7, 2, "SQL Server away");
-	finish(journal, RUN_CANCELLED, -1, 0, "asked");
-	struct run_record open = add_run(journal, "sync", 1); /* not over: not counted */
-	assert_int_equal(journal_run_kpi(journal, "sync", INT64_MAX, &kpi, &err), 0);
-	assert_int_equal(kpi.runs, 103);
-	assert_int_equal(kpi.failed, 2);
-	assert_int_equal(kpi.cancelled, 1);
-	assert_int_equal(kpi.retries, 3);
-	assert_int_equal(kpi.max_ms, 1000000);
-	assert_string_equal(kpi.last_error, "SQL Server away");
-	assert_int_equal(journal_run_kpi(journal, "other", INT64_MAX, &kpi, &err), 0);
-	assert_int_equal(kpi.runs, 0);
-	run_record_release(&open);
-	journal_close(journal);
-}
-
 /* --- gates --- */
 
 static void
@@ -521,7 +458,6 @@ main(void)
 		TEST(progress_is_stored_without_an_event),
 		TEST(lists_and_pages),
 		TEST(writing_while_listing),
-		TEST(figures),
 		TEST(gates_are_off_until_opened_and_kept),
 	};
 
