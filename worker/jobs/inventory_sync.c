@@ -100,7 +100,7 @@ bool sync_gate_open(const struct sync *sync)
 
 bool sync_may_write_old(const struct sync *sync)
 {
-	return !sync->dry && sync_gate_open(sync);
+	return !sync->dry && sync->old_silent && sync_gate_open(sync);
 }
 
 int sync_db_within(struct sync *sync, const struct db_limit *limit, bool transaction, int64_t statements, db_work_fn *work, void *arg,

@@ -16,6 +16,7 @@
 #define LAST_WORD_MS 3000 /* for marking what was confirmed when the run has been stopped */
 #define LINES_MAX 20
 #define DETAIL_MAX 2000
+#define OLD_LOOK_MS 1000  /* between two looks whether the old system was started in mid-push */
 #define REFUSED_ALL 20    /* so many refused and none confirmed: that is not the SKUs' fault */
 
 enum phase { PLANNED, INTENDED, DECIDED, MARKED };
@@ -28,6 +29,7 @@ struct push {
 	size_t intended; /* items before this one are intended or further */
 	size_t *decided; /* indexes that wait to be marked */
 	size_t decided_count;
+	int64_t old_ms;    /* when the old system was last looked for; clock_mono_ms */
 	bool last_word;    /* sending has ended: what was confirmed is marked even after a stop */
 	bool gate_shut;    /* found shut in mid-push */
 	struct err failed; /* marking failed where no error can be returned */
@@ -252,13 +254,24 @@ static int may_send(struct push *p, struct err *err)
 	return 0;
 }
 
+/* It was silent when the push began. */
+static int check_old_system(struct push *p, struct err *err)
+{
+	if (clock_mono_ms() - p->old_ms < OLD_LOOK_MS)
+		return 0;
+	if (sync_check_old_system(p->sync, err) != 0)
+		return -1;
+	p->old_ms = clock_mono_ms();
+	return 0;
+}
+
 /* Right before every attempt of every call, also one that waited for the rate budget. */
 static int before_call(struct temu_stock_item *const items[], size_t count, void *arg, struct err *err)
 {
 	struct push *p = arg;
 	bool gripped = false;
 
-	if (may_send(p, err) != 0)
+	if (may_send(p, err) != 0 || check_old_system(p, err) != 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
 		while ((size_t)(items[i] - p->items) >= p->intended)
@@ -484,7 +497,7 @@ static int push_init(struct push *p, struct sync *sync, struct err *err)
 {
 	size_t count = sync->plan.count;
 
-	*p = (struct push){ .sync = sync, .count = count, .failed = ERR_INIT, .unsent = ERR_INIT };
+	*p = (struct push){ .sync = sync, .count = count, .old_ms = clock_mono_ms(), .failed = ERR_INIT, .unsent = ERR_INIT };
 	p->items = calloc(count, sizeof(*p->items));
 	p->phases = calloc(count, sizeof(*p->phases));
 	p->decided = calloc(count, sizeof(*p->decided));

@@ -66,6 +66,7 @@ struct sync {
 	bool full, dry;
 	struct temu *temu;
 	bool prepared;
+	bool old_silent; /* the system that ran here before was seen to be silent in this attempt */
 	bool cut_short; /* the gate was shut while the plan was being sent */
 	struct lease_grip grip; /* what every write shows; not in a dry run */
 	char rules[LEDGER_RULES_MAX];
@@ -127,7 +128,8 @@ void sync_resume_tally(struct sync *sync);
 
 /* The gate lets stock pass now. */
 bool sync_gate_open(const struct sync *sync);
-/* The old system's tables may be written now: they count as an effect, since the old system may still live on them. */
+/* The old system's tables may be written now: they count as an effect, since the old system may still live on them. A gate that is opened
+ * after the attempt began opens them only once it was seen to be silent. */
 bool sync_may_write_old(const struct sync *sync);
 
 /* jobs_db_run with the run's limit; statements: round trips of one success, for the figures. A transaction stands behind the lease. */

@@ -34,7 +34,12 @@ static int probe_jtl(struct db *db, struct sync *sync, struct err *err)
 
 static int old_system_work(struct db *db, void *arg, struct err *err)
 {
-	return old_system_check(db, ((struct sync *)arg)->env->settings->old_quiet_s, err);
+	struct sync *sync = arg;
+
+	if (old_system_check(db, sync->env->settings->old_quiet_s, err) != 0)
+		return -1;
+	sync->old_silent = true;
+	return 0;
 }
 
 static int prepare_work(struct db *db, void *arg, struct err *err)
@@ -45,7 +50,7 @@ static int prepare_work(struct db *db, void *arg, struct err *err)
 	listings_release(&sync->list);
 	if (schema_check(db, &schema, err) != 0 ||
 	    (!sync->dry && keeper_grip(sync->env->keeper, db, sync->shop->id, &sync->grip, err) != 0) ||
-	    (sync_may_write_old(sync) && old_system_work(db, sync, err) != 0) ||
+	    (!sync->dry && sync_gate_open(sync) && old_system_work(db, sync, err) != 0) ||
 	    ledger_read(db, sync->shop->id, &sync->state, take_ledger, &sync->list, err) != 0)
 		return -1;
 	return probe_jtl(db, sync, err);
@@ -109,7 +114,7 @@ int sync_prepare(struct sync *sync, struct err *err)
 {
 	if (sync->prepared)
 		return 0;
-	if (sync_db(sync, false, 6 + sync_may_write_old(sync), prepare_work, sync, err) != 0)
+	if (sync_db(sync, false, 6 + (!sync->dry && sync_gate_open(sync)), prepare_work, sync, err) != 0)
 		return -1;
 	if (!sync->full && !sync->state.complete)
 		return err_set(err, ERR_PERM, "QUICK_NEEDS_FULL",
