@@ -7,6 +7,12 @@
 
 #define EMPTY_LEAST 2 /* articles without a stock row between them */
 
+/* Sold out since TEMU refused something else: that must not wait for the try of the day. A zero that was refused too does. */
+static bool never_sent_zero(const struct listing *item)
+{
+	return item->wanted.quantity == 0 && (!item->sent.set || item->sent.value != 0);
+}
+
 /* false: it takes no part in the plan. */
 static bool plan_listing(struct sync *sync, struct listing *item, int64_t now_ms, struct plan_item *out)
 {
@@ -17,7 +23,7 @@ static bool plan_listing(struct sync *sync, struct listing *item, int64_t now_ms
 		return false;
 	sync->figures.sold_out += differs && item->wanted.quantity == 0;
 	sick = sync_quarantine_find(sync, item->sku_id);
-	item->quarantined = differs && sync_quarantine_leaves_out(sick, now_ms);
+	item->quarantined = differs && sync_quarantine_leaves_out(sick, now_ms) && !never_sent_zero(item);
 	if (item->quarantined) {
 		sync->figures.quarantined++;
 		return false;

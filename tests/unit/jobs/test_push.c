@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include "tests/unit/jobs/world.h"
 #include "worker/db/adoption.h"
+#include "worker/db/claims.h"
 #include "worker/db/connpool.h"
 #include "worker/db/inventory.h"
 #include "worker/db/jtl_stock.h"
@@ -48,6 +49,8 @@ static struct memory {
 	int lose_at;        /* the lease is lost from this look on; 0 = never */
 	bool foreign;       /* the lease is somebody else's */
 	int lost_told;      /* how often the keeper was told */
+	int claims_at; /* a SKU is another shop's from this look on; 0 = never */
+	int claims;
 	int old_system_at;  /* the old system is seen from this look on; 0 = never */
 	int old_system;     /* looks */
 	int calls[CALLS];
@@ -392,6 +395,29 @@ int ledger_shared(struct db *db, int64_t shop, int64_t *count, void (*each)(void
 	return err_set(err, ERR_PERM, "TEST", "with one shop nothing is shared");
 }
 
+/* --- worker/db/claims.h --- */
+
+static int claims(struct err *err)
+{
+	m.claims++;
+	if (m.claims_at == 0 || m.claims < m.claims_at)
+		return 0;
+	return err_set(err, ERR_PERM, "CLAIMS_OTHER_SHOP", "SKUs of shop 2");
+}
+
+int claims_check(struct db *db, int64_t shop, const int64_t *sku_ids, size_t count, struct err *err)
+{
+	(void)db, (void)shop, (void)sku_ids;
+	assert_in_range(count, 1, CLAIMS_MAX);
+	return claims(err);
+}
+
+int claims_check_own(struct db *db, int64_t shop, struct err *err)
+{
+	(void)db, (void)shop;
+	return claims(err);
+}
+
 int ledger_wanted_set(struct db *db, int64_t shop, int64_t now_ms, const struct ledger_wanted *rows, size_t count,
                       struct err *err)
 {
@@ -731,7 +757,7 @@ static int fresh(void **state)
 	gateway_order(&w, "/clear", "{}");
 	m.fail_count = 0;
 	m.wrong_rows = m.foreign = m.probe_fails = false;
-	m.lose_at = m.old_system_at = m.lost_told = m.buffer = 0;
+	m.lose_at = m.claims_at = m.old_system_at = m.lost_told = m.buffer = 0;
 	m.first_article = 0;
 	w.settings.shops[0].raise_share_percent = 100;
 	w.settings.shops[0].stock_max = 1000000;
@@ -1780,10 +1806,23 @@ static void refused_three_times(void **state)
 		ended_release(&ended);
 	}
 	assert_int_equal(journal_quarantine_count(w.journal, 1), 1);
-	stock_of(1, 10, 0);
+	stock_of(1, 10, 40);
 	ended = run_to(QUICK, RUN_SUCCESS);
 	assert_int_equal(figure(&ended, "refused"), 0);
 	assert_int_equal(figure(&ended, "pushed"), 9);
+	assert_int_equal(figure(&ended, "quarantined"), 1);
+	assert_int_equal(figure(&ended, "sold_out_for_sale"), 0);
+	ended_release(&ended);
+	/* Sold out does not wait for the try of the day; once that was refused too, it does. */
+	stock_of(1, 10, 0);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "refused"), 1);
+	assert_int_equal(figure(&ended, "pushed"), 9);
+	assert_int_equal(figure(&ended, "quarantined"), 0);
+	assert_int_equal(figure(&ended, "sold_out_for_sale"), 1);
+	ended_release(&ended);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(figure(&ended, "refused"), 0);
 	assert_int_equal(figure(&ended, "quarantined"), 1);
 	assert_int_equal(figure(&ended, "sold_out_for_sale"), 1);
 	assert_int_equal(count_items(&ended, ITEM_REFUSED), 0);
@@ -1884,6 +1923,31 @@ static void many_in_quarantine_are_tried_once_a_day_too(void **state)
 	sent_long_ago();
 	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), MANY);
 	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
+	assert_in_step();
+}
+
+static void skus_of_another_shop_are_left_to_it(void **state)
+{
+	struct ended ended;
+	size_t all = m.count;
+
+	NEED_WORLD();
+	m.count = 0; /* new to the ledger, all of them */
+	commit();
+	for (int at = 1; at <= 2; at++) { /* before they are stored; and after, where two shops began together */
+		m.claims = 0;
+		m.claims_at = at;
+		ended = run_to(FULL, RUN_FAILED);
+		assert_string_equal(ended.record.error_code, "CLAIMS_OTHER_SHOP");
+		assert_int_equal(m.claims, at);
+		assert_int_equal(m.count, at == 1 ? 0 : all);
+		assert_int_equal(figure(&ended, "pushed"), 0);
+		assert_int_equal(count_events(ended.record.id, "CLAIMS_OTHER_SHOP: "), 1);
+		ended_release(&ended);
+	}
+	m.claims_at = 0;
+	figure_of(FULL, RUN_SUCCESS, "pushed");
+	assert_in_step();
 }
 
 static void one_success_in_between_forgets(void **state)
@@ -2111,6 +2175,7 @@ int main(void)
 		TEST(refused_three_times),
 		TEST(a_sku_in_quarantine_is_tried_once_a_day),
 		TEST(many_in_quarantine_are_tried_once_a_day_too),
+		TEST(skus_of_another_shop_are_left_to_it),
 		TEST(one_success_in_between_forgets),
 		TEST(a_success_that_only_the_ledger_saw_forgets_too),
 		TEST(a_refusal_of_everything_puts_nothing_into_quarantine),
