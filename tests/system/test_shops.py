@@ -223,6 +223,30 @@ class TwoShops(StackCase):
         self.assert_in_step(0)
         self.assert_in_step(1)
 
+    def test_14_the_credentials_of_the_other_shop(self):
+        """Nothing is worse than a shop that is kept in step with another one's rules."""
+        self.change_stock(20, start=20)
+        before, writes = [self.stack.temu_stock(number) for number in (0, 1)], len(self.stack.temu_writes())
+        products = self.rows("SELECT COUNT(*) FROM dbo.temu_products")
+        self.swap_credentials()
+        for run in self.both():
+            self.assertEqual((run["state"], run["error"]["code"]), ("failed", "CATALOGUE_OTHER"), run)
+            self.assertIn("access_token", run["error"]["text"])
+        self.assertEqual([self.stack.temu_stock(number) for number in (0, 1)], before)
+        self.assertEqual((self.rows("SELECT COUNT(*) FROM dbo.temu_products"), len(self.stack.temu_writes())), (products, writes))
+        self.assertEqual(len(self.stack.alarms("CATALOGUE_OTHER")), 2)
+        self.swap_credentials()
+        for number, run in enumerate(self.both()):
+            self.assertEqual((run["state"], run["result"]["new"], run["result"]["vanished"]), ("success", 0, 0), run)
+            self.assert_in_step(number)
+
+    def swap_credentials(self):
+        self.stack.workers.stop()
+        self.stack.apps.reverse()
+        self.stack.write_config()
+        self.stack.start_workers()
+        self.stack.await_ready()
+
     def test_13_each_shop_has_its_own_lease(self):
         leases = [self.stack.shop_state(shop)["lease"] for shop in (1, 2)]
         self.assertEqual([lease["state"] for lease in leases], ["held", "held"])

@@ -2,7 +2,8 @@
  * JTL, what is wanted), push (the differences). Parameters: "mode" "full" (default, all steps) or "quick" (stock and push, from
  * the ledger), "dry_run" true: writes nothing anywhere but the run's items, which are the exact plan.
  *
- * Errors that end a run besides those of the parts: CATALOGUE_EMPTY (TEMP), QUICK_NEEDS_FULL (PERM), STOCK_EMPTY (PERM: not one
+ * Errors that end a run besides those of the parts: CATALOGUE_EMPTY (TEMP), CATALOGUE_OTHER (PERM: TEMU shows SKUs, none of
+ * them one the shop had: another shop's token), QUICK_NEEDS_FULL (PERM), STOCK_EMPTY (PERM: not one
  * SKU has an article), GUARD_ZEROS (PERM: the mass-zero guard; the plan is kept as items), SHOP_UNKNOWN (PERM). */
 #ifndef WORKER_JOBS_INVENTORY_SYNC_H
 #define WORKER_JOBS_INVENTORY_SYNC_H

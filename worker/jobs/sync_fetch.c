@@ -12,6 +12,7 @@
 #define EMPTY_CODE "CATALOGUE_EMPTY"
 #define EMPTY_AGAIN_MS 600000 /* an empty shop is believed when it was empty so long ago too */
 #define EMPTY_LOOK_BACK 200   /* runs */
+#define KNOWN_LEAST 5         /* listings the ledger must hold before none of them coming back means anything */
 
 struct fetching {
 	struct sync *sync;
@@ -116,17 +117,37 @@ static int believe_empty(struct sync *sync, struct err *err)
 	               count_active(&sync->list), EMPTY_AGAIN_MS / 60000);
 }
 
+/* A shop's listings do not all change at once: with another shop's access token they do, and then the ledger says nothing about them. */
+static int check_same_shop(struct sync *sync, int64_t known, int64_t read, struct err *err)
+{
+	for (size_t i = 0; i < sync->list.count; i++)
+		if (sync->list.items[i].active && sync->list.items[i].was_active)
+			return 0;
+	if (known < KNOWN_LEAST || read == 0)
+		return 0;
+	err_set(err, ERR_PERM, "CATALOGUE_OTHER",
+	        "TEMU shows %" PRId64 " SKUs and not one of the %" PRId64 " that shop %" PRId64 " had: is shops[].access_token that of another "
+	        "shop? Nothing was stored or sent. A shop that really began anew is configured with a new shops[].id",
+	        read, known, sync->shop->id);
+	if (!sync->dry)
+		run_alarm(sync->run, err->code, "%s", err->text);
+	return -1;
+}
+
 static int merge(struct fetching *f, const struct temu_catalogue *read, struct err *err)
 {
 	struct sync *sync = f->sync;
+	int64_t known = count_active(&sync->list);
 
 	if (f->failed.class != ERR_NONE) {
 		*err = f->failed;
 		return -1;
 	}
-	if (read->skus == 0 && count_active(&sync->list) > 0 && believe_empty(sync, err) != 0)
+	if (read->skus == 0 && known > 0 && believe_empty(sync, err) != 0)
 		return -1;
-	return listings_merge(&sync->list, &f->catalogue, clock_now_ms(), err);
+	if (listings_merge(&sync->list, &f->catalogue, clock_now_ms(), err) != 0)
+		return -1;
+	return check_same_shop(sync, known, read->skus, err);
 }
 
 int sync_fetch(struct sync *sync, struct err *err)
