@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 #include "worker/jobs/plan.h"
 
 static int no_memory(struct err *err)
@@ -37,15 +38,11 @@ void catalogue_release(struct catalogue *catalogue)
 
 static struct listing *append(struct listings *list)
 {
-	if (list->count == list->room) {
-		size_t room = list->room ? list->room * 2 : 256;
-		struct listing *items = realloc(list->items, room * sizeof(*items));
+	struct listing *items = array_room(list->items, list->count, &list->room, sizeof(*items));
 
-		if (!items)
-			return NULL;
-		list->items = items;
-		list->room = room;
-	}
+	if (!items)
+		return NULL;
+	list->items = items;
 	list->items[list->count] = (struct listing){ .sku_id = 0 };
 	return &list->items[list->count++];
 }
@@ -89,14 +86,9 @@ int listings_add_ledger(struct listings *list, const struct ledger_row *row, str
 	return 0;
 }
 
-static int compare_ids(int64_t a, int64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
 static int listing_order(const void *a, const void *b)
 {
-	return compare_ids(((const struct listing *)a)->sku_id, ((const struct listing *)b)->sku_id);
+	return array_order(((const struct listing *)a)->sku_id, ((const struct listing *)b)->sku_id);
 }
 
 static struct listing *find_among(struct listings *list, size_t count, int64_t sku_id)
@@ -146,17 +138,11 @@ bool listing_buffer_changed(const struct listing *item)
 
 int catalogue_add(struct catalogue *catalogue, const struct catalogue_entry *entry, struct err *err)
 {
-	struct catalogue_entry *copy;
+	struct catalogue_entry *copy, *items = array_room(catalogue->items, catalogue->count, &catalogue->room, sizeof(*items));
 
-	if (catalogue->count == catalogue->room) {
-		size_t room = catalogue->room ? catalogue->room * 2 : 256;
-		struct catalogue_entry *items = realloc(catalogue->items, room * sizeof(*items));
-
-		if (!items)
-			return no_memory(err);
-		catalogue->items = items;
-		catalogue->room = room;
-	}
+	if (!items)
+		return no_memory(err);
+	catalogue->items = items;
 	copy = &catalogue->items[catalogue->count];
 	*copy = *entry;
 	copy->turn = catalogue->count;
@@ -171,7 +157,7 @@ int catalogue_add(struct catalogue *catalogue, const struct catalogue_entry *ent
 static int entry_order(const void *a, const void *b)
 {
 	const struct catalogue_entry *x = a, *y = b;
-	int order = compare_ids(x->sku_id, y->sku_id);
+	int order = array_order(x->sku_id, y->sku_id);
 
 	return order ? order : x->turn < y->turn ? -1 : x->turn > y->turn;
 }

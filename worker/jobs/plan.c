@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 
 bool plan_recent(int64_t sent_ms, int64_t now_ms)
 {
@@ -50,21 +51,16 @@ static void judge(struct plan_item *item, struct plan *plan)
 		plan->raised++;
 }
 
-static int compare_numbers(int64_t a, int64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
 static int by_urgency(const void *a, const void *b)
 {
 	const struct plan_item *x = a, *y = b;
 	int order = x->urgency - y->urgency;
 
 	if (order == 0)
-		order = compare_numbers(y->amount, x->amount);
+		order = array_order(y->amount, x->amount);
 	if (order == 0)
-		order = compare_numbers(x->goods_id, y->goods_id);
-	return order ? order : compare_numbers(x->sku_id, y->sku_id);
+		order = array_order(x->goods_id, y->goods_id);
+	return order ? order : array_order(x->sku_id, y->sku_id);
 }
 
 /* A change on its way through two sorts: by goods to find each one's rank, by rank to get the order. */
@@ -76,7 +72,7 @@ struct place {
 static int by_goods(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
-	int order = compare_numbers(x->goods_id, y->goods_id);
+	int order = array_order(x->goods_id, y->goods_id);
 
 	return order ? order : x->index < y->index ? -1 : x->index > y->index;
 }

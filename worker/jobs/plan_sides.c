@@ -2,6 +2,7 @@
 #include "worker/jobs/plan_sides.h"
 
 #include <stdlib.h>
+#include "common/array.h"
 
 _Static_assert(sizeof(struct side_row) == 24, "a side may have a million rows");
 
@@ -14,27 +15,20 @@ int32_t side_number(int64_t value)
 
 bool side_add(struct side *side, const struct side_row *row)
 {
-	size_t more = side->room ? side->room * 2 : 1024;
-	struct side_row *larger;
+	struct side_row *rows = array_room(side->rows, side->count, &side->room, sizeof(*rows));
 
-	if (side->count == side->room) {
-		larger = realloc(side->rows, more * sizeof(*larger));
-		if (!larger) {
-			side->no_memory = true;
-			return false;
-		}
-		side->rows = larger;
-		side->room = more;
+	if (!rows) {
+		side->no_memory = true;
+		return false;
 	}
-	side->rows[side->count++] = *row;
+	side->rows = rows;
+	rows[side->count++] = *row;
 	return true;
 }
 
 static int by_sku_id(const void *a, const void *b)
 {
-	int64_t x = ((const struct side_row *)a)->sku_id, y = ((const struct side_row *)b)->sku_id;
-
-	return x < y ? -1 : x > y;
+	return array_order(((const struct side_row *)a)->sku_id, ((const struct side_row *)b)->sku_id);
 }
 
 void side_sort(struct side *side)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 #include "common/json.h"
 #include "common/utf8.h"
 
@@ -86,17 +87,12 @@ static void look_at(struct report *report, const struct listing *item)
 
 /* --- listings that have something in common --- */
 
-static int compare_ids(int64_t a, int64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
 static int by_article(const void *a, const void *b)
 {
 	const struct listing *x = *(const struct listing *const *)a, *y = *(const struct listing *const *)b;
-	int order = compare_ids(x->article.value, y->article.value);
+	int order = array_order(x->article.value, y->article.value);
 
-	return order ? order : compare_ids(x->sku_id, y->sku_id);
+	return order ? order : array_order(x->sku_id, y->sku_id);
 }
 
 static int by_sku(const void *a, const void *b)
@@ -104,7 +100,7 @@ static int by_sku(const void *a, const void *b)
 	const struct listing *x = *(const struct listing *const *)a, *y = *(const struct listing *const *)b;
 	int order = strcmp(x->sku, y->sku);
 
-	return order ? order : compare_ids(x->sku_id, y->sku_id);
+	return order ? order : array_order(x->sku_id, y->sku_id);
 }
 
 static bool same_article(const struct listing *a, const struct listing *b)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 
 #define LIST_MAX 1400 /* of LEDGER_RULES_MAX */
 
@@ -60,9 +61,7 @@ static void add_choice(struct buf *out, const char *choices, int index)
 
 static int compare_numbers(const void *a, const void *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return x < y ? -1 : x > y;
+	return array_order(*(const int64_t *)a, *(const int64_t *)b);
 }
 
 /* FNV-1a over the numbers' bytes. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/core/job.h"
@@ -17,27 +18,21 @@
 static bool take_planned(const struct item_record *item, void *arg)
 {
 	struct confirmation *c = arg;
+	struct confirmed_change *changes;
 
 	if (!item->has_to || item->sku_id == 0)
 		return true;
-	if (c->count == c->room) {
-		size_t room = c->room ? c->room * 2 : 256;
-		struct confirmed_change *changes = realloc(c->changes, room * sizeof(*changes));
-
-		if (!changes)
-			return false; /* what is not there is not confirmed */
-		c->changes = changes;
-		c->room = room;
-	}
+	changes = array_room(c->changes, c->count, &c->room, sizeof(*changes));
+	if (!changes)
+		return false; /* what is not there is not confirmed */
+	c->changes = changes;
 	c->changes[c->count++] = (struct confirmed_change){ item->sku_id, item->to };
 	return true;
 }
 
 static int by_sku_id(const void *a, const void *b)
 {
-	int64_t x = ((const struct confirmed_change *)a)->sku_id, y = ((const struct confirmed_change *)b)->sku_id;
-
-	return x < y ? -1 : x > y;
+	return array_order(((const struct confirmed_change *)a)->sku_id, ((const struct confirmed_change *)b)->sku_id);
 }
 
 static int check_plan(const struct sync *sync, const char *plan, const struct run_record *record, struct err *err)

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 #include "common/log.h"
 #include "worker/jobs/sync.h"
 
@@ -35,17 +36,12 @@ static bool take_sick(const struct quarantine_record *record, void *arg)
 	struct loading *l = arg;
 	struct quarantine *q = l->quarantine;
 	struct sick sick = { .sku_id = record->sku_id, .next_ms = record->next_ms, .in = record->since_ms != 0 };
+	struct sick *items = array_room(q->items, q->count, &q->room, sizeof(*items));
 
-	if (q->count == q->room) {
-		size_t room = q->room ? q->room * 2 : 64;
-		struct sick *items = realloc(q->items, room * sizeof(*items));
-
-		l->no_memory = !items;
-		if (!items)
-			return false;
-		q->items = items;
-		q->room = room;
-	}
+	l->no_memory = !items;
+	if (!items)
+		return false;
+	q->items = items;
 	sick.code = strdup(record->code);
 	sick.text = strdup(record->text);
 	sick.request_id = strdup(record->request_id);
@@ -66,9 +62,7 @@ int sync_quarantine_load(struct sync *sync, struct err *err)
 
 static int by_sku_id(const void *a, const void *b)
 {
-	int64_t x = ((const struct sick *)a)->sku_id, y = ((const struct sick *)b)->sku_id;
-
-	return x < y ? -1 : x > y;
+	return array_order(((const struct sick *)a)->sku_id, ((const struct sick *)b)->sku_id);
 }
 
 const struct sick *sync_quarantine_find(const struct sync *sync, int64_t sku_id)

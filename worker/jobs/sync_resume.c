@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "worker/jobs/sync.h"
@@ -64,20 +65,6 @@ struct settling {
 	bool no_memory;
 };
 
-/* Room for one more element of size; NULL when there is none. */
-static void *grown(void *items, size_t count, size_t *room, size_t size)
-{
-	size_t more = *room ? *room * 2 : 256;
-	void *larger;
-
-	if (count < *room)
-		return items;
-	larger = realloc(items, more * size);
-	if (larger)
-		*room = more;
-	return larger;
-}
-
 static bool take_open(const struct item_record *item, void *arg)
 {
 	struct settling *s = arg;
@@ -85,7 +72,7 @@ static bool take_open(const struct item_record *item, void *arg)
 
 	if (item->sku_id == 0 || (item->outcome != ITEM_PLANNED && item->outcome != ITEM_UNKNOWN))
 		return true;
-	rows = grown(s->open, s->open_count, &s->open_room, sizeof(*rows));
+	rows = array_room(s->open, s->open_count, &s->open_room, sizeof(*rows));
 	if (!rows) {
 		s->no_memory = true;
 		return false;
@@ -98,7 +85,7 @@ static bool take_open(const struct item_record *item, void *arg)
 static int take_confirmed(void *arg, int64_t sku_id, int64_t value, const char *request_id, struct err *err)
 {
 	struct settling *s = arg;
-	struct confirmed *rows = grown(s->confirmed, s->confirmed_count, &s->confirmed_room, sizeof(*rows));
+	struct confirmed *rows = array_room(s->confirmed, s->confirmed_count, &s->confirmed_room, sizeof(*rows));
 
 	if (!rows)
 		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory for what was confirmed");
@@ -118,9 +105,7 @@ static int confirmed_work(struct db *db, void *arg, struct err *err)
 
 static int by_sku_id(const void *a, const void *b)
 {
-	int64_t x = ((const struct confirmed *)a)->sku_id, y = ((const struct confirmed *)b)->sku_id;
-
-	return x < y ? -1 : x > y;
+	return array_order(((const struct confirmed *)a)->sku_id, ((const struct confirmed *)b)->sku_id);
 }
 
 static const struct confirmed *find_confirmed(const struct settling *s, const struct open_row *row)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/array.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/db/inventory.h"
@@ -51,9 +52,7 @@ static int read_work(struct db *db, void *arg, struct err *err)
 
 static int bundle_order(const void *a, const void *b)
 {
-	int64_t x = ((const struct bundle_entry *)a)->bundle, y = ((const struct bundle_entry *)b)->bundle;
-
-	return x < y ? -1 : x > y;
+	return array_order(((const struct bundle_entry *)a)->bundle, ((const struct bundle_entry *)b)->bundle);
 }
 
 static struct bundle_entry *find_bundle(const struct chunk *c, int64_t bundle)

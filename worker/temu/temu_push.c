@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "common/array.h"
 #include "worker/temu/temu_rows.h"
 
 #define BATCH_MAX 50
@@ -56,16 +57,10 @@ temu_stock_outcome_name(enum temu_stock_outcome outcome)
 /* --- grouping -------------------------------------------------------------------------------------------------- */
 
 static int
-compare(int64_t a, int64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
-static int
 by_sku(const void *a, const void *b)
 {
 	const struct place_of *left = a, *right = b;
-	int rc = compare(left->sku_id, right->sku_id);
+	int rc = array_order(left->sku_id, right->sku_id);
 	return rc != 0 ? rc : left->index < right->index ? -1 : left->index > right->index;
 }
 
@@ -73,7 +68,7 @@ static int
 by_goods(const void *a, const void *b)
 {
 	const struct place_of *left = a, *right = b;
-	int rc = compare(left->goods_id, right->goods_id);
+	int rc = array_order(left->goods_id, right->goods_id);
 	return rc != 0 ? rc : left->index < right->index ? -1 : left->index > right->index;
 }
 
