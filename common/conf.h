@@ -17,6 +17,9 @@ enum conf_type {
 	CONF_SECRET, /* const struct secret * */
 	CONF_INTS,   /* struct conf_ints: a YAML list of integers, or a,b,c in the environment */
 	CONF_DECIMAL,/* char *, heap: decimal text within min..max */
+	CONF_ZONE,   /* char *, heap: a time zone that is known here (zone.h) */
+	CONF_WHEN,   /* char *, heap: what cron_parse takes (cron.h) */
+	CONF_OBJECT, /* char *, heap: the text of a JSON object; bytes within min..max */
 };
 
 struct conf_ints {
@@ -41,6 +44,7 @@ struct conf_list {
 	size_t max_records;
 	size_t offset_array; /* void * in the target: heap array of records */
 	size_t offset_count; /* size_t in the target */
+	bool optional;       /* may be empty: the sample leaves it commented out */
 };
 
 /* Reads file (NULL: only environment and defaults) into target by the table. Environment variables win over the file:
@@ -63,6 +67,7 @@ void conf_release(const struct conf_key *keys, size_t key_count, const struct co
                   void *target);
 
 /* The table as a commented sample YAML (for --help-config). */
-void conf_print_help(const struct conf_key *keys, size_t key_count, struct buf *out);
+void conf_print_help(const struct conf_key *keys, size_t key_count, const struct conf_list *lists, size_t list_count,
+                     struct buf *out);
 
 #endif

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cron.h"
+#include "common/json.h"
 #include "common/secret.h"
 #include "common/utf8.h"
+#include "common/zone.h"
 
 #define INTS_MAX 1000
 #define DECIMAL_DIGITS_MAX 38 /* SQL Server's */
@@ -67,6 +70,15 @@ const char *conf_value_expected(const struct conf_key *key, char *out)
 	case CONF_DECIMAL:
 		snprintf(out, CONF_EXPECTED_MAX, "a decimal number from %" PRId64 " to %" PRId64, key->min, key->max);
 		break;
+	case CONF_ZONE:
+		snprintf(out, CONF_EXPECTED_MAX, "a time zone, such as Europe/Berlin");
+		break;
+	case CONF_WHEN:
+		snprintf(out, CONF_EXPECTED_MAX, "five fields as cron has them, or an interval such as every 5m");
+		break;
+	case CONF_OBJECT:
+		snprintf(out, CONF_EXPECTED_MAX, "a JSON object of up to %" PRId64 " bytes", key->max);
+		break;
 	}
 	return out;
 }
@@ -79,6 +91,13 @@ static bool printable(const char *text)
 		if ((unsigned char)*text < 0x20 || *text == 0x7F)
 			return false;
 	return true;
+}
+
+/* The field is a char * of its own. */
+static bool is_text(const struct conf_key *key)
+{
+	return key->type == CONF_STRING || key->type == CONF_DECIMAL || key->type == CONF_ZONE || key->type == CONF_WHEN ||
+	       key->type == CONF_OBJECT;
 }
 
 static bool length_fits(const struct conf_key *key, size_t len)
@@ -205,7 +224,39 @@ static int set_decimal(const struct conf_key *key, const char *text, void *recor
 	return *(char **)field(key, record) ? 0 : -1;
 }
 
-static int store(const struct conf_key *key, const char *text, void *record)
+/* The types whose readers say themselves what is wrong. */
+
+static int set_zone(const struct conf_key *key, const char *text, void *record, struct err *err)
+{
+	struct zone *zone = zone_load(text, err);
+
+	if (!zone)
+		return -1;
+	zone_free(zone);
+	return set_string(key, text, record);
+}
+
+static int set_when(const struct conf_key *key, const char *text, void *record, struct err *err)
+{
+	struct cron cron;
+
+	return cron_parse(text, &cron, err) == 0 ? set_string(key, text, record) : -1;
+}
+
+static int set_object(const struct conf_key *key, const char *text, void *record, struct err *err)
+{
+	struct json *value;
+	int failed;
+
+	if (!length_fits(key, strlen(text)))
+		return -1;
+	value = json_parse(text, strlen(text), err);
+	failed = value && json_is_object(value) ? set_string(key, text, record) : -1;
+	json_free(value);
+	return failed;
+}
+
+static int store(const struct conf_key *key, const char *text, void *record, struct err *err)
 {
 	switch (key->type) {
 	case CONF_STRING:
@@ -222,6 +273,12 @@ static int store(const struct conf_key *key, const char *text, void *record)
 		return set_ints(key, text, record);
 	case CONF_DECIMAL:
 		return set_decimal(key, text, record);
+	case CONF_ZONE:
+		return set_zone(key, text, record, err);
+	case CONF_WHEN:
+		return set_when(key, text, record, err);
+	case CONF_OBJECT:
+		return set_object(key, text, record, err);
 	}
 	return -1;
 }
@@ -231,12 +288,15 @@ int conf_value_set(const struct conf_key *key, const char *text, const char *whe
 {
 	char expected[CONF_EXPECTED_MAX];
 	size_t shown = utf8_cut(text, strlen(text), SHOWN_BYTES);
+	struct err why = ERR_INIT;
 
 	conf_value_expected(key, expected);
 	if (!utf8_valid(text, strlen(text)))
 		return err_set(err, ERR_PERM, "CONFIG", "%s: %s: %s expected, found bytes that are not UTF-8", where, path, expected);
-	if (store(key, text, record) == 0)
+	if (store(key, text, record, &why) == 0)
 		return 0;
+	if (why.class != ERR_NONE)
+		return err_set(err, ERR_PERM, "CONFIG", "%s: %s: %s (%s expected)", where, path, why.text, expected);
 	if (key->type == CONF_SECRET)
 		return err_set(err, ERR_PERM, "CONFIG", "%s: %s: %s expected", where, path, expected);
 	return err_set(err, ERR_PERM, "CONFIG", "%s: %s: %s expected, found '%.*s%s'", where, path, expected, (int)shown, text,
@@ -248,6 +308,9 @@ void conf_value_clear(const struct conf_key *key, void *record)
 	switch (key->type) {
 	case CONF_STRING:
 	case CONF_DECIMAL:
+	case CONF_ZONE:
+	case CONF_WHEN:
+	case CONF_OBJECT:
 		*(char **)field(key, record) = NULL;
 		break;
 	case CONF_SECRET:
@@ -270,7 +333,7 @@ void conf_value_clear(const struct conf_key *key, void *record)
 
 void conf_value_release(const struct conf_key *key, void *record)
 {
-	if (key->type == CONF_STRING || key->type == CONF_DECIMAL)
+	if (is_text(key))
 		free(*(char **)field(key, record));
 	else if (key->type == CONF_INTS)
 		free(((struct conf_ints *)field(key, record))->values);
@@ -279,8 +342,18 @@ void conf_value_release(const struct conf_key *key, void *record)
 
 /* --- the sample --- */
 
-/* Opens the sections in which path differs from the one before; returns the level of the key itself. */
-static int print_sections(const char *before, const char *path, struct buf *out)
+static bool is_optional(const struct conf_list *lists, size_t list_count, const char *path)
+{
+	size_t len = strcspn(path, "[");
+
+	for (size_t i = 0; i < list_count; i++)
+		if (strlen(lists[i].path) == len && strncmp(lists[i].path, path, len) == 0)
+			return lists[i].optional;
+	return false;
+}
+
+/* Opens the sections in which path differs from the one before, commented out where mark is "#"; returns the level of the key itself. */
+static int print_sections(const char *before, const char *path, const char *mark, struct buf *out)
 {
 	int level = 0;
 	bool same = true;
@@ -292,19 +365,20 @@ static int print_sections(const char *before, const char *path, struct buf *out)
 			return level;
 		same = same && strncmp(before, path, start + len + 1) == 0;
 		if (!same)
-			buf_addf(out, "%s%*s%.*s:\n", level == 0 && out->len > 0 ? "\n" : "", level * 2, "", (int)(list ? len - 2 : len),
-			         path + start);
+			buf_addf(out, "%s%s%*s%.*s:\n", level == 0 && out->len > 0 ? "\n" : "", mark, level * 2, "",
+			         (int)(list ? len - 2 : len), path + start);
 		level++;
 		if (list) {
 			if (!same)
-				buf_addf(out, "%*s-\n", level * 2, "");
+				buf_addf(out, "%s%*s-\n", mark, level * 2, "");
 			level++;
 		}
 		start += len + 1;
 	}
 }
 
-void conf_print_help(const struct conf_key *keys, size_t key_count, struct buf *out)
+void conf_print_help(const struct conf_key *keys, size_t key_count, const struct conf_list *lists, size_t list_count,
+                     struct buf *out)
 {
 	const char *before = "";
 	char expected[CONF_EXPECTED_MAX];
@@ -312,12 +386,12 @@ void conf_print_help(const struct conf_key *keys, size_t key_count, struct buf *
 	for (size_t i = 0; i < key_count; i++) {
 		const struct conf_key *key = &keys[i];
 		const char *dot = strrchr(key->path, '.');
-		int indent = print_sections(before, key->path, out) * 2;
+		int indent = print_sections(before, key->path, is_optional(lists, list_count, key->path) ? "#" : "", out) * 2;
 		buf_addf(out, "%*s# %s\n", indent, "", key->help);
 		buf_addf(out, "%*s# %s%s\n", indent, "", conf_value_expected(key, expected), key->fallback ? "" : "; required");
 		if (key->type == CONF_INTS)
 			buf_addf(out, "%*s#%s: [%s]\n", indent, "", dot ? dot + 1 : key->path, key->fallback ? key->fallback : "");
-		else if (key->fallback && (key->type == CONF_STRING || key->type == CONF_SECRET))
+		else if (key->fallback && ((is_text(key) && key->type != CONF_DECIMAL) || key->type == CONF_SECRET))
 			buf_addf(out, "%*s#%s: '%s'\n", indent, "", dot ? dot + 1 : key->path, key->fallback);
 		else
 			buf_addf(out, "%*s#%s:%s%s\n", indent, "", dot ? dot + 1 : key->path, key->fallback ? " " : "",

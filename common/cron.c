@@ -151,7 +151,7 @@ cron_parse(const char *text, struct cron *cron, struct err *err)
 	memset(cron, 0, sizeof(*cron));
 	if (strlen(text) >= CRON_TEXT_MAX)
 		return wrong(text, err, "too long for a schedule", "");
-	if (strncmp(text, "every", 5) == 0 && (text[5] == ' ' || text[5] == '\t'))
+	if (strncmp(text, "every", 5) == 0)
 		return read_interval(text, text + 5, cron, err);
 	if (text[0] == '@')
 		return wrong(text, err, "five fields or \"every 5m\" expected", "");

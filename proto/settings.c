@@ -2,7 +2,9 @@
  * whoever uses them. */
 #include "proto/settings.h"
 
+#include <stdio.h>
 #include <string.h>
+#include "common/cron.h"
 #include "common/http.h"
 
 static const struct conf_key keys[] = {
@@ -12,15 +14,20 @@ static const struct conf_key keys[] = {
 	{ path, type, offsetof(struct shop_settings, field), fallback, min, max, choices, help },
 #define HOOK_KEY(path, type, field, fallback, min, max, choices, help) \
 	{ path, type, offsetof(struct webhook_settings, field), fallback, min, max, choices, help },
+#define SCHEDULE_KEY(path, type, field, fallback, min, max, choices, help) \
+	{ path, type, offsetof(struct schedule_settings, field), fallback, min, max, choices, help },
 #include "proto/settings.def"
 #undef HOOK_KEY
 #undef KEY
 #undef SHOP_KEY
 };
 static const struct conf_list lists[] = {
-	{ "shops", sizeof(struct shop_settings), 100, offsetof(struct settings, shops), offsetof(struct settings, shop_count) },
+	{ "shops", sizeof(struct shop_settings), 100, offsetof(struct settings, shops), offsetof(struct settings, shop_count),
+	  false },
 	{ "webhooks", sizeof(struct webhook_settings), WEBHOOKS_MAX, offsetof(struct settings, webhooks),
-	  offsetof(struct settings, webhook_count) },
+	  offsetof(struct settings, webhook_count), true },
+	{ "schedules", sizeof(struct schedule_settings), SCHEDULES_MAX, offsetof(struct settings, schedules),
+	  offsetof(struct settings, schedule_count), true },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 #define LIST_COUNT (sizeof(lists) / sizeof(lists[0]))
@@ -133,6 +140,42 @@ check_alarms(const struct settings *settings, struct err *err)
 	return check_mail(settings, err);
 }
 
+/* --- schedules ---------------------------------------------------------------------------------------------------- */
+
+static int
+check_schedule(const struct settings *settings, size_t index, struct err *err)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	const struct schedule_settings *schedule = &settings->schedules[index];
+	if (strspn(schedule->name, letters) != strlen(schedule->name))
+		return err_set(err, ERR_PERM, "CONFIG", "schedules[%zu].name: \"%s\" has more than letters, digits, dot, _ and -", index,
+		               schedule->name);
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(settings->schedules[i].name, schedule->name) == 0)
+			return err_set(err, ERR_PERM, "CONFIG", "schedules[%zu].name: \"%s\" is the name of schedules[%zu] already", index,
+			               schedule->name, i);
+	if (schedule->shop != 0 && settings_shop(settings, schedule->shop) == NULL)
+		return err_set(err, ERR_PERM, "CONFIG", "schedules[%zu].shop: there is no shop %lld", index, (long long)schedule->shop);
+	if (settings_when_check(schedule, schedule->when, err) != 0) {
+		err_context(err, "schedules[%zu]", index);
+		snprintf(err->code, sizeof(err->code), "CONFIG");
+		return -1;
+	}
+	return 0;
+}
+
+int
+settings_when_check(const struct schedule_settings *schedule, const char *when, struct err *err)
+{
+	struct cron cron;
+	if (cron_parse(when, &cron, err) != 0)
+		return err_context(err, "field when");
+	if (cron.every_ms > 0 && schedule->jitter_s * 1000 >= cron.every_ms)
+		return err_set(err, ERR_PERM, "BAD_REQUEST", "field when: \"%s\" is not longer than jitter_s (%lld seconds)", when,
+		               (long long)schedule->jitter_s);
+	return 0;
+}
+
 int
 settings_load(const char *file, struct settings *settings, struct err *err)
 {
@@ -146,6 +189,8 @@ settings_load(const char *file, struct settings *settings, struct err *err)
 		rc = check_shop(settings, i, err);
 	if (rc == 0)
 		rc = check_alarms(settings, err);
+	for (size_t i = 0; rc == 0 && i < settings->schedule_count; i++)
+		rc = check_schedule(settings, i, err);
 	if (rc != 0) {
 		if (file != NULL)
 			err_context(err, "%s", file);
@@ -164,7 +209,7 @@ settings_release(struct settings *settings)
 void
 settings_print_help(struct buf *out)
 {
-	conf_print_help(keys, KEY_COUNT, out);
+	conf_print_help(keys, KEY_COUNT, lists, LIST_COUNT, out);
 }
 
 const struct shop_settings *

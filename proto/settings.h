@@ -46,7 +46,23 @@ struct webhook_settings {
 	int least; /* enum setting_severity */
 };
 
+enum setting_missed { MISSED_SKIP, MISSED_ONCE };
+#define SCHEDULES_MAX 100
+#define SCHEDULE_NAME_MAX 61
+
+struct schedule_settings {
+	char *name;       /* unique: letters, digits, '.', '_', '-' */
+	char *job;        /* whether there is such a job, the engine knows */
+	int64_t shop;     /* 0: every shop, each with a run of its own */
+	char *when;       /* cron.h */
+	int64_t jitter_s; /* each run is put off by up to this */
+	int missed;       /* enum setting_missed: what happens when the process was down */
+	bool paused;
+	char *params;     /* JSON object text */
+};
+
 struct settings {
+	char *zone;         /* time zone of schedules and of days that people read: zone.h */
 	/* paths */
 	char *run_folder;   /* sockets: workers.sock, events.sock */
 	char *state_folder; /* journal.db */
@@ -89,14 +105,18 @@ struct settings {
 	size_t webhook_count;
 	struct shop_settings *shops;
 	size_t shop_count;
+	struct schedule_settings *schedules;
+	size_t schedule_count;
 };
 
 /* file NULL: environment and defaults only. Besides the table it checks what spans keys: shop ids unique, at least one shop and
- * one warehouse each, https for urls that are not loopback. */
+ * one warehouse each, https for urls that are not loopback, names of schedules unique and their shops known. */
 int settings_load(const char *file, struct settings *settings, struct err *err) MUSTCHECK;
 void settings_release(struct settings *settings);
 /* The commented sample. */
 void settings_print_help(struct buf *out);
+/* Whether the schedule may be due then: also when it is changed later. 0, or -1 PERM BAD_REQUEST. */
+int settings_when_check(const struct schedule_settings *schedule, const char *when, struct err *err) MUSTCHECK;
 const struct shop_settings *settings_shop(const struct settings *settings, int64_t id); /* NULL when unknown */
 
 #endif

@@ -16,7 +16,7 @@ struct record {
 };
 
 struct target {
-	char *text, *decimal;
+	char *text, *decimal, *when, *object;
 	int64_t number;
 	bool flag;
 	int choice;
@@ -30,6 +30,8 @@ static const struct conf_key keys[] = {
 	{ "a.flag", CONF_BOOL, offsetof(struct target, flag), "true", 0, 0, NULL, "flag" },
 	{ "b", CONF_CHOICE, offsetof(struct target, choice), "x", 0, 0, "x|y|z", "choice" },
 	{ "d", CONF_DECIMAL, offsetof(struct target, decimal), "0", -1, 1, NULL, "decimal" },
+	{ "w", CONF_WHEN, offsetof(struct target, when), "every 5m", 1, 100, NULL, "schedule" },
+	{ "o", CONF_OBJECT, offsetof(struct target, object), "{}", 2, 50, NULL, "object" },
 	{ "r[].id", CONF_INT, offsetof(struct record, id), NULL, 1, 9, NULL, "id" },
 	{ "r[].l", CONF_INTS, offsetof(struct record, list), "", 1, 9, NULL, "list" },
 	{ "r[].s.name", CONF_STRING, offsetof(struct record, name), "", 0, 10, NULL, "name" },
@@ -37,7 +39,7 @@ static const struct conf_key keys[] = {
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
 static const struct conf_list lists[] = {
-	{ "r", sizeof(struct record), 4, offsetof(struct target, records), offsetof(struct target, count) },
+	{ "r", sizeof(struct record), 4, offsetof(struct target, records), offsetof(struct target, count), false },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -51,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	if (strlen(t.text) < 1 || strlen(t.text) > 10 || t.number < -5 || t.number > 5 || t.choice < 0 || t.choice > 2 ||
-	    t.count > 4)
+	    t.count > 4 || strlen(t.object) > 50 || t.when[0] == '\0')
 		abort();
 	for (size_t i = 0; i < t.count; i++)
 		if (t.records[i].id < 1 || t.records[i].id > 9 || !t.records[i].name || strlen(t.records[i].name) > 10)

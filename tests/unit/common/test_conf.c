@@ -21,6 +21,10 @@ struct shop {
 	bool open;
 };
 
+struct clock {
+	char *zone, *when, *more;
+};
+
 struct target {
 	char *server;
 	int64_t port;
@@ -31,10 +35,13 @@ struct target {
 	int64_t base;
 	struct shop *shops;
 	size_t shop_count;
+	struct clock *clocks;
+	size_t clock_count;
 };
 
 #define FIELD(name) offsetof(struct target, name)
 #define SHOP(name) offsetof(struct shop, name)
+#define CLOCK(name) offsetof(struct clock, name)
 
 static const struct conf_key keys[] = {
 	{ "database.server", CONF_STRING, FIELD(server), NULL, 1, 20, NULL, "host and port" },
@@ -49,19 +56,25 @@ static const struct conf_key keys[] = {
 	{ "shops[].app_key", CONF_SECRET, SHOP(key), "", 0, 30, NULL, "key" },
 	{ "shops[].stores", CONF_INTS, SHOP(stores), "1", 1, 99, NULL, "numbers of the stores" },
 	{ "shops[].rules.open", CONF_BOOL, SHOP(open), "false", 0, 0, NULL, "open" },
+	{ "clocks[].zone", CONF_ZONE, CLOCK(zone), "Europe/Berlin", 1, 60, NULL, "time zone" },
+	{ "clocks[].when", CONF_WHEN, CLOCK(when), NULL, 1, 100, NULL, "when it is due" },
+	{ "clocks[].more", CONF_OBJECT, CLOCK(more), "{}", 2, 20, NULL, "what else" },
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
 static const struct conf_list lists[] = {
-	{ "shops", sizeof(struct shop), 3, FIELD(shops), FIELD(shop_count) },
+	{ "shops", sizeof(struct shop), 3, FIELD(shops), FIELD(shop_count), false },
+	{ "clocks", sizeof(struct clock), 2, FIELD(clocks), FIELD(clock_count), true },
 };
+
+#define LISTS (sizeof(lists) / sizeof(lists[0]))
 
 #define MINIMAL "database:\n  server: a\n"
 
 static int load(const char *text, struct target *target, struct err *err)
 {
 	memset(target, 0xA5, sizeof(*target));
-	return conf_load_text("t.yaml", text, strlen(text), "CT_", keys, KEYS, lists, 1, target, err);
+	return conf_load_text("t.yaml", text, strlen(text), "CT_", keys, KEYS, lists, LISTS, target, err);
 }
 
 static void assert_loads(const char *text, struct target *target)
@@ -74,7 +87,7 @@ static void assert_loads(const char *text, struct target *target)
 
 static void release(struct target *target)
 {
-	conf_release(keys, KEYS, lists, 1, target);
+	conf_release(keys, KEYS, lists, LISTS, target);
 	assert_null(target->server);
 	assert_null(target->shops);
 	assert_int_equal(target->shop_count, 0);
@@ -257,6 +270,35 @@ static void test_values_are_refused_with_what_was_expected(void **state)
 	                                        "there or as CT_SHOPS_0_ID");
 }
 
+static void test_texts_with_readers_of_their_own(void **state)
+{
+	struct target t;
+
+	(void)state;
+	assert_loads(MINIMAL "clocks:\n  - when: '*/5 * * * mon-fri'\n    zone: UTC\n    more: '{\"a\": [1]}'\n  - when: every 2h\n", &t);
+	assert_int_equal(t.clock_count, 2);
+	assert_string_equal(t.clocks[0].when, "*/5 * * * mon-fri");
+	assert_string_equal(t.clocks[0].zone, "UTC");
+	assert_string_equal(t.clocks[0].more, "{\"a\": [1]}");
+	assert_string_equal(t.clocks[1].zone, "Europe/Berlin");
+	assert_string_equal(t.clocks[1].more, "{}");
+	release(&t);
+	refuse(MINIMAL "clocks:\n  - when: 61 * * * *\n",
+	       "t.yaml:4:11: clocks[0].when: \"61 * * * *\": not understood: minute "
+	       "(five fields as cron has them, or an interval such as every 5m expected)");
+	refuse(MINIMAL "clocks:\n  - when: every 5m\n    zone: ../x\n",
+	       "t.yaml:5:11: clocks[0].zone: \"../x\" is no name of a time zone, such as Europe/Berlin "
+	       "(a time zone, such as Europe/Berlin expected)");
+	refuse(MINIMAL "clocks:\n  - when: every 5m\n    more: '[1]'\n",
+	       "t.yaml:5:11: clocks[0].more: a JSON object of up to 20 bytes expected, found '[1]'");
+	refuse(MINIMAL "clocks:\n  - when: every 5m\n    more: '{\"a\":123456789012345}'\n",
+	       "t.yaml:5:11: clocks[0].more: a JSON object of up to 20 bytes expected, found '{\"a\":123456789012345}'");
+	refuse(MINIMAL "clocks:\n  - zone: UTC\n",
+	       "t.yaml: clocks[0].when is required (when it is due; five fields as cron has them, or an interval such as every 5m): "
+	       "set it there or as CT_CLOCKS_0_WHEN");
+	refuse(MINIMAL "clocks: [{when: every 1s}, {when: every 1s}, {when: every 1s}]\n", "t.yaml:3:46: clocks: at most 2 records");
+}
+
 static void test_decimals(void **state)
 {
 	static const char *const right[] = { "0", "1", "100", "100.00", "-1", "-1.0", "99.999999999999999999999999999", "-0.5", "0.0" };
@@ -331,15 +373,15 @@ static void test_environment_wins(void **state)
 	assert_true(t.shops[1].id == 2);
 	assert_string_equal(secret_bytes(t.shops[1].key), "key of two");
 	release(&t);
-	assert_int_equal(conf_load(NULL, "CT_", keys, KEYS, lists, 1, &t, NULL), -1);
+	assert_int_equal(conf_load(NULL, "CT_", keys, KEYS, lists, LISTS, &t, NULL), -1);
 	setenv("CT_SHOPS_0_ID", "7", 1);
 	setenv("CT_SHOPS_0_STORES", "", 1);
-	assert_int_equal(conf_load(NULL, "CT_", keys, KEYS, lists, 1, &t, NULL), 0);
+	assert_int_equal(conf_load(NULL, "CT_", keys, KEYS, lists, LISTS, &t, NULL), 0);
 	assert_int_equal(t.shop_count, 2);
 	assert_true(t.shops[0].id == 7);
 	assert_int_equal(t.shops[0].stores.count, 0);
 	release(&t);
-	assert_int_equal(conf_load_text("t", MINIMAL, strlen(MINIMAL), NULL, keys, KEYS, lists, 1, &t, NULL), 0);
+	assert_int_equal(conf_load_text("t", MINIMAL, strlen(MINIMAL), NULL, keys, KEYS, lists, LISTS, &t, NULL), 0);
 	assert_string_equal(t.server, "a");
 	assert_int_equal(t.shop_count, 0);
 	release(&t);
@@ -442,23 +484,23 @@ static void test_files(void **state)
 	(void)state;
 	assert_non_null(big);
 	write_file("good.yaml", MINIMAL, strlen(MINIMAL), path, sizeof(path));
-	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, 1, &t, &err), 0);
+	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, LISTS, &t, &err), 0);
 	assert_string_equal(t.server, "a");
 	release(&t);
 	write_file("good.yaml", "", 0, path, sizeof(path));
-	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, 1, &t, &err), -1);
+	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, LISTS, &t, &err), -1);
 	snprintf(expected, sizeof(expected), "%s: database.server is required", path);
 	assert_memory_equal(err.text, expected, strlen(expected));
 	memset(big, '#', 300000);
 	write_file("good.yaml", big, 300000, path, sizeof(path));
-	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, 1, &t, &err), -1);
+	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, LISTS, &t, &err), -1);
 	snprintf(expected, sizeof(expected), "%s: larger than 262144 bytes", path);
 	assert_string_equal(err.text, expected);
 	unlink(path);
-	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, 1, &t, &err), -1);
+	assert_int_equal(conf_load(path, "CT_", keys, KEYS, lists, LISTS, &t, &err), -1);
 	snprintf(expected, sizeof(expected), "%s: cannot be read: No such file or directory", path);
 	assert_string_equal(err.text, expected);
-	assert_int_equal(conf_load(folder, "CT_", keys, KEYS, lists, 1, &t, &err), -1);
+	assert_int_equal(conf_load(folder, "CT_", keys, KEYS, lists, LISTS, &t, &err), -1);
 	assert_non_null(strstr(err.text, "Is a directory"));
 	free(big);
 }
@@ -472,20 +514,25 @@ static void test_help_is_a_sample(void **state)
 
 	(void)state;
 	buf_init(&help, 100000);
-	conf_print_help(keys, KEYS, &help);
+	conf_print_help(keys, KEYS, lists, LISTS, &help);
 	assert_int_equal(buf_check(&help, "help", NULL), 0);
 	assert_non_null(strstr(help.data, "database:\n  # host and port\n  # text of 1 to 20 bytes; required\n  #server:\n"));
 	assert_non_null(strstr(help.data, "  pool:\n    # connections\n    # an integer from 1 to 100\n    #base: 10\n"));
 	assert_non_null(strstr(help.data, "\nshops:\n  -\n    # number\n"));
 	assert_non_null(strstr(help.data, "    rules:\n      # open\n"));
+	assert_non_null(strstr(help.data, "\n#clocks:\n#  -\n    # time zone\n"));
+	assert_non_null(strstr(help.data, "    #more: '{}'\n"));
 	setenv("CT_DATABASE_SERVER", "x", 1);
 	setenv("CT_SHOPS_0_ID", "1", 1);
 	assert_loads(help.data, &t);
 	assert_int_equal(t.shop_count, 1);
+	assert_int_equal(t.clock_count, 0);
 	release(&t);
 	text = buf_take(&help, NULL);
+	setenv("CT_CLOCKS_0_WHEN", "every 5m", 1);
 	for (char *at = strstr(text, "#"); at; at = strstr(at + 1, "#"))
-		if (at[1] != ' ' && strncmp(at, "#server:", 8) != 0 && strncmp(at, "#id:", 4) != 0)
+		if ((at[1] != ' ' || strncmp(at, "#  -", 4) == 0) && strncmp(at, "#server:", 8) != 0 && strncmp(at, "#id:", 4) != 0 &&
+		    strncmp(at, "#when:", 6) != 0)
 			memmove(at, at + 1, strlen(at));
 	assert_loads(text, &t);
 	assert_true(t.port == 8000);
@@ -497,7 +544,7 @@ static void test_help_is_a_sample(void **state)
 static void clear_environment(void)
 {
 	static const char *const names[] = { "CT_DATABASE_SERVER", "CT_DATABASE_POOL_BASE", "CT_SHOPS_0_STORES", "CT_SHOPS_0_RULES_OPEN",
-		                             "CT_SHOPS_1_ID", "CT_SHOPS_1_APP_KEY", "CT_CONFIG", "CT_TEST_TDS", "CT_SHOPS_0_ID" };
+		                             "CT_SHOPS_1_ID", "CT_SHOPS_1_APP_KEY", "CT_CONFIG", "CT_TEST_TDS", "CT_SHOPS_0_ID", "CT_CLOCKS_0_WHEN" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unsetenv(names[i]);
@@ -533,6 +580,7 @@ int main(void)
 		cmocka_unit_test_setup(test_structure_is_refused_with_its_place, setup),
 		cmocka_unit_test_setup(test_yaml_extras_are_refused, setup),
 		cmocka_unit_test_setup(test_values_are_refused_with_what_was_expected, setup),
+		cmocka_unit_test_setup(test_texts_with_readers_of_their_own, setup),
 		cmocka_unit_test_setup(test_decimals, setup),
 		cmocka_unit_test_setup(test_deep_and_large_files, setup),
 		cmocka_unit_test_setup(test_environment_wins, setup),

@@ -83,8 +83,8 @@ wrong_texts_are_refused(void **state)
 		{ "1, * * * *", "minute" }, { ",1 * * * *", "minute" }, { "1,,2 * * * *", "minute" }, { "-1 * * * *", "minute" },
 		{ "1- * * * *", "minute" }, { "* * * * mo", "weekday" }, { "* * * * monday", "weekday" }, { "* * * mon *", "month" },
 		{ "1.5 * * * *", "minute" }, { "** * * * *", "minute" }, { "0 0 30 2 *", "no such day" }, { "0 0 31 4,6,9,11 *", "no such day" },
-		{ "@hourly", "five fields" }, { "@daily", "five fields" }, { "every", "missing" }, { "every 5", "every" },
-		{ "every m", "every" }, { "every 0s", "every" }, { "every 169h", "every" }, { "every 5d", "every" }, { "every 5mm", "every" },
+		{ "@hourly", "five fields" }, { "@daily", "five fields" }, { "every", "every" }, { "every 5", "s, m or h" },
+		{ "every m", "s, m or h" }, { "everyday", "s, m or h" }, { "every 0s", "every" }, { "every 169h", "every" }, { "every 5d", "every" }, { "every 5mm", "every" },
 		{ "every -5m", "every" }, { "every 999999999s", "every" }, { "every 9999999999s", "every" }, { "every 1.5h", "every" },
 		{ "1 1 1 1 1 00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000", "too long" },
 	};

@@ -79,6 +79,48 @@ environment_wins(void **state)
 }
 
 static void
+schedules_are_read(void **state)
+{
+	struct settings s;
+	struct err err = ERR_INIT;
+	(void)state;
+	if (load(DATABASE "zone: UTC\nshops:\n" SHOP("1") "schedules:\n  - {name: stock, job: sync, when: every 5m}\n"
+	         "  - {name: night-1.b_c, job: sync, shop: 1, when: '30 2 * * *', jitter_s: 60, missed: once, paused: true,"
+	         " params: '{\"mode\":\"full\"}'}\n", &s, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(s.zone, "UTC");
+	assert_int_equal(s.schedule_count, 2);
+	assert_string_equal(s.schedules[0].when, "every 5m");
+	assert_int_equal(s.schedules[0].shop, 0);
+	assert_int_equal(s.schedules[0].missed, MISSED_SKIP);
+	assert_false(s.schedules[0].paused);
+	assert_string_equal(s.schedules[0].params, "{}");
+	assert_int_equal(s.schedules[1].shop, 1);
+	assert_int_equal(s.schedules[1].jitter_s, 60);
+	assert_int_equal(s.schedules[1].missed, MISSED_ONCE);
+	assert_true(s.schedules[1].paused);
+	assert_int_equal(settings_when_check(&s.schedules[1], "every 61s", &err), 0);
+	assert_int_equal(settings_when_check(&s.schedules[1], "every 60s", &err), -1);
+	assert_string_equal(err.code, "BAD_REQUEST");
+	assert_int_equal(settings_when_check(&s.schedules[1], "60 * * * *", &err), -1);
+	assert_non_null(strstr(err.text, "field when: \"60 * * * *\""));
+	settings_release(&s);
+}
+
+static void
+the_sample_names_schedules(void **state)
+{
+	struct buf help;
+	(void)state;
+	buf_init(&help, 1 << 20);
+	settings_print_help(&help);
+	assert_non_null(strstr(help.data, "\n#schedules:\n#  -\n    # name of the schedule"));
+	assert_non_null(strstr(help.data, "\nshops:\n  -\n"));
+	assert_non_null(strstr(help.data, "\n#zone: 'Europe/Berlin'\n"));
+	buf_release(&help);
+}
+
+static void
 wrong_settings_are_named(void **state)
 {
 	(void)state;
@@ -106,6 +148,14 @@ wrong_settings_are_named(void **state)
 		{ MAILED("smtp://mx.example.org", "a@b.de", "a@b.de,"), "alarms.mail_to" },
 		{ MAILED("smtp://mx.example.org", "a@b.de", "a@b.de>, c@d.de"), "alarms.mail_to" },
 		{ DATABASE "heartbeat:\n  url: http://example.org/secretsecret\nshops:\n" SHOP("1"), "heartbeat.url" },
+		{ DATABASE "zone: Europe/Nowhere\nshops:\n" SHOP("1"), "zone: time zone Europe/Nowhere is not known" },
+		{ DATABASE "shops:\n" SHOP("1") "schedules:\n  - {name: a, job: j, when: every 5x}\n", ":13:29: schedules[0].when: \"every 5x\"" },
+		{ DATABASE "shops:\n" SHOP("1") "schedules:\n  - {name: a/b, job: j, when: every 5m}\n", "schedules[0].name" },
+		{ DATABASE "shops:\n" SHOP("1") "schedules:\n  - {name: a, job: j, shop: 2, when: every 5m}\n", "schedules[0].shop" },
+		{ DATABASE "shops:\n" SHOP("1") "schedules:\n  - {name: a, job: j, when: every 5m, jitter_s: 300}\n", "jitter_s" },
+		{ DATABASE "shops:\n" SHOP("1") "schedules:\n  - {name: a, job: j, when: every 5m}\n  - {name: a, job: j, when: every 5m}\n",
+		  "schedules[1].name: \"a\" is the name of schedules[0]" },
+		{ DATABASE "shops:\n" SHOP("1") "schedules:\n  - {name: a, job: j, when: every 5m, missed: later}\n", "missed" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct settings s;
@@ -143,6 +193,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_the_contract),
 		cmocka_unit_test(environment_wins),
+		cmocka_unit_test(schedules_are_read),
+		cmocka_unit_test(the_sample_names_schedules),
 		cmocka_unit_test(wrong_settings_are_named), cmocka_unit_test(alarms_are_optional_and_have_a_body),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
