@@ -112,13 +112,16 @@ void sync_guard_judge(struct sync *sync);
 int sync_guard_accept(struct sync *sync, struct err *err) MUSTCHECK;
 
 /* sync_quarantine.c. load: before the plan. leaves_out: it is in there, and not due yet. store: the items of those left out. judge: what
- * became of SKUs that were sent; those that come in are alarmed. */
+ * became of SKUs that were sent. tell: an alarm about those that came in since the last one, also in a run that was killed. vanished: after
+ * a complete read of TEMU, what is not there any more leaves. */
 int sync_quarantine_load(struct sync *sync, struct err *err) MUSTCHECK;
 void sync_quarantine_release(struct sync *sync);
 const struct sick *sync_quarantine_find(const struct sync *sync, int64_t sku_id);
 bool sync_quarantine_leaves_out(const struct sick *sick, int64_t now_ms);
 int sync_quarantine_store(struct sync *sync, struct err *err) MUSTCHECK;
 int sync_quarantine_judge(struct sync *sync, const struct quarantine_verdict *verdicts, size_t count, struct err *err) MUSTCHECK;
+int sync_quarantine_tell(struct sync *sync, struct err *err) MUSTCHECK;
+int sync_quarantine_vanished(struct sync *sync, struct err *err) MUSTCHECK;
 
 /* Runs of several attempts: a look at what is there; then, with the plan made, an earlier attempt's open items are judged by what the
  * ledger says (confirmed, or not needed any more); at last the figures become those of the whole run. */

@@ -13,6 +13,9 @@
 #define EMPTY_AGAIN_MS 600000 /* an empty shop is believed when it was empty so long ago too */
 #define EMPTY_LOOK_BACK 200   /* runs */
 #define KNOWN_LEAST 5         /* listings the ledger must hold before none of them coming back means anything */
+#define EMPTY_SHOP                                                                                                               \
+	"TEMU shows no SKU at all, and did so at least %d minutes ago: the shop is taken for empty, its listings are left alone. Is " \
+	"this the right shop, and are they gone at TEMU?"
 
 struct fetching {
 	struct sync *sync;
@@ -107,8 +110,10 @@ static int believe_empty(struct sync *sync, struct err *err)
 	if (journal_run_list(sync->env->journal, &filter, take_earlier_run, &search, err) != 0)
 		return -1;
 	if (search.found) {
-		log_warning("TEMU shows no SKU at all, and did so %d minutes ago: the shop is empty, its listings are left alone",
-		            EMPTY_AGAIN_MS / 60000);
+		if (sync->dry)
+			log_warning(EMPTY_SHOP, EMPTY_AGAIN_MS / 60000);
+		else
+			run_alarm(sync->run, "SHOP_EMPTY", EMPTY_SHOP, EMPTY_AGAIN_MS / 60000);
 		return 0;
 	}
 	return err_set(err, ERR_TEMP, EMPTY_CODE,

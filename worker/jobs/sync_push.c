@@ -154,7 +154,7 @@ static int send_all(struct sync *sync, struct err *err)
 	return confirmed && !sync->cut_short ? sync_guard_accept(sync, err) : 0;
 }
 
-int sync_push(struct sync *sync, struct err *err)
+static int push(struct sync *sync, struct err *err)
 {
 	bool open; /* asked once: a gate opened behind the guard's back opens the next run */
 
@@ -169,4 +169,19 @@ int sync_push(struct sync *sync, struct err *err)
 		return keep_plan(sync, sync->verdict.any ? "the shop's gate is shut; open, the guard would stop this plan" : "the shop's gate is shut",
 		                 err);
 	return sync->confirmation.only_sold_out ? send_sold_out(sync, err) : send_all(sync, err);
+}
+
+/* However it ended: people are told of what went into quarantine. */
+int sync_push(struct sync *sync, struct err *err)
+{
+	struct err untold = ERR_INIT;
+	int rc = push(sync, err);
+
+	if (sync->dry || sync_quarantine_tell(sync, &untold) == 0)
+		return rc;
+	if (rc == 0 && err)
+		*err = untold;
+	else
+		log_warning("the quarantine was not told of: %s (%s)", untold.text, untold.code);
+	return -1;
 }

@@ -1,13 +1,14 @@
 /* SKUs that TEMU refuses again and again, as a run sees them: left out until they are due, and told once. The counting is the journal's. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/array.h"
 #include "common/log.h"
+#include "worker/jobs/inventory_sync.h"
 #include "worker/jobs/sync.h"
 
 #define BATCH 500
-#define NAMED_MAX 5 /* in the alarm; the list has them all */
 
 /* --- what was refused before --- */
 
@@ -129,38 +130,53 @@ int sync_quarantine_store(struct sync *sync, struct err *err)
 	return rc;
 }
 
-/* --- judging --- */
-
-struct entering {
-	struct buf names;
-	int64_t count;
-};
-
-static void take_entered(const struct quarantine_record *record, void *arg)
-{
-	struct entering *e = arg;
-
-	log_warning("SKU %" PRId64 " \"%s\" goes into quarantine: refused %" PRId64 " times, at last with %s %s", record->sku_id, record->sku,
-	            record->refusals, record->code, record->text);
-	if (e->count++ < NAMED_MAX)
-		buf_addf(&e->names, "%s%" PRId64 " \"%s\" (%s %s)", e->names.len ? ", " : "", record->sku_id, record->sku, record->code,
-		         record->text);
-}
+/* --- judging, telling, leaving --- */
 
 int sync_quarantine_judge(struct sync *sync, const struct quarantine_verdict *verdicts, size_t count, struct err *err)
 {
-	struct entering e = { .count = 0 };
+	return count > 0 ? journal_quarantine_judge(sync->env->journal, sync->shop->id, run_id(sync->run), verdicts, count, err) : 0;
+}
+
+int sync_quarantine_tell(struct sync *sync, struct err *err)
+{
+	struct alarm_record alarm = { .shop = sync->shop->id, .run = run_id(sync->run), .job = inventory_sync_job.id, .step = "push",
+		                      .code = "QUARANTINE" };
+	char advice[300];
+	struct buf said;
+	int told;
+
+	snprintf(advice, sizeof(advice),
+	         "They are tried once a day (all of them: GET /api/shops/%" PRId64
+	         "/quarantine); correct them at TEMU, then DELETE .../quarantine/{sku_id} has the next run try",
+	         sync->shop->id);
+	alarm.text = advice;
+	buf_init(&said, LOG_TEXT_MAX);
+	told = journal_quarantine_tell(sync->env->journal, &alarm, &said, err);
+	if (told > 0)
+		log_error("%s: %s", alarm.code, buf_text(&said));
+	buf_release(&said);
+	return told < 0 ? -1 : 0;
+}
+
+int sync_quarantine_vanished(struct sync *sync, struct err *err)
+{
+	const struct quarantine *q = &sync->quarantine;
+	size_t count = 0;
+	int64_t *gone;
 	int rc;
 
-	if (count == 0)
-		return 0;
-	buf_init(&e.names, 8192);
-	rc = journal_quarantine_judge(sync->env->journal, sync->shop->id, run_id(sync->run), verdicts, count, take_entered, &e, err);
-	if (rc == 0 && e.count > 0)
-		run_alarm(sync->run, "QUARANTINE",
-		          "%" PRId64 " SKUs that TEMU refused %d times go into quarantine: %s%s. They are tried once a day (all of them: GET "
-		          "/api/shops/%" PRId64 "/quarantine); correct them at TEMU, then DELETE .../quarantine/{sku_id} has the next run try",
-		          e.count, QUARANTINE_AFTER, buf_text(&e.names), e.count > NAMED_MAX ? ", ..." : "", sync->shop->id);
-	buf_release(&e.names);
+	if (sync_quarantine_load(sync, err) != 0)
+		return -1;
+	gone = calloc(q->count ? q->count : 1, sizeof(*gone));
+	if (!gone)
+		return err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory for the quarantine");
+	for (size_t i = 0; i < q->count; i++) {
+		const struct listing *listing = listings_find(&sync->list, q->items[i].sku_id);
+
+		if (!listing || !listing->active)
+			gone[count++] = q->items[i].sku_id;
+	}
+	rc = journal_quarantine_gone(sync->env->journal, sync->shop->id, gone, count, err);
+	free(gone);
 	return rc;
 }

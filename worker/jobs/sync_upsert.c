@@ -205,7 +205,7 @@ int sync_upsert(struct sync *sync, struct err *err)
 		         sync->figures.vanished);
 		return 0;
 	}
-	if (save_changed(sync, old, &saved, err) != 0 || save_vanished(sync, err) != 0 ||
+	if (save_changed(sync, old, &saved, err) != 0 || save_vanished(sync, err) != 0 || sync_quarantine_vanished(sync, err) != 0 ||
 	    sync_db(sync, true, 1, shop_work, &shop, err) != 0)
 		return -1;
 	/* Again, now that two shops that began at the same time see each other. */

@@ -343,22 +343,27 @@ struct quarantine_record {
 	int64_t next_ms;  /* not to be tried before */
 };
 /* What became of SKUs in a run, in one commit: a refused one counts (the QUARANTINE_AFTER-th puts it into quarantine, every further one
- * puts its next try off by QUARANTINE_RETRY_MS), a confirmed one is forgotten. The same run judged twice counts once. `entered` is called
- * (before return, may be NULL) for those that just came in, and for those of the shop that came in before a kill that kept them from being
- * told: at least once each, after their commit. */
+ * puts its next try off by QUARANTINE_RETRY_MS), a confirmed one is forgotten. The same run judged twice counts once. */
 struct quarantine_verdict {
 	int64_t sku_id, goods_id;
 	bool refused; /* false: confirmed */
 	const char *sku, *code, *text, *request_id;
 };
 int journal_quarantine_judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts,
-                             size_t count, void (*entered)(const struct quarantine_record *record, void *arg), void *arg,
-                             struct err *err) MUSTCHECK;
+                             size_t count, struct err *err) MUSTCHECK;
+/* Those of the alarm's shop that came in and that nobody was told of yet, in one alarm: how many, the first QUARANTINE_NAMED of them with
+ * TEMU's words, then alarm->text. One commit with the note that they were told of, so each is told of exactly once, whoever was killed in
+ * between and whatever its run said before. said (may be NULL) gets the text. 1 told; 0 there is nobody to tell of; -1. */
+#define QUARANTINE_NAMED 5
+int journal_quarantine_tell(struct journal *journal, const struct alarm_record *alarm, struct buf *said, struct err *err) MUSTCHECK;
 /* By sku_id, after `after` (0 from the start); all: also those that are not in quarantine yet. limit 0 = none. Borrowed texts. */
 int journal_quarantine_list(struct journal *journal, int64_t shop, bool all, int64_t after, int64_t limit,
                             bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err) MUSTCHECK;
 /* By hand: forgotten, so that the next run tries it. An audit event (EVENT_LOG, WARNING) names who. 1 done, 0 it is not in there, -1. */
 int journal_quarantine_free(struct journal *journal, int64_t shop, int64_t sku_id, const char *who, struct err *err) MUSTCHECK;
+/* Listings that do not exist any more: forgotten, also those that were only on the way into quarantine, in one commit; an event for each
+ * that was in there. */
+int journal_quarantine_gone(struct journal *journal, int64_t shop, const int64_t *sku_ids, size_t count, struct err *err) MUSTCHECK;
 /* How many of the shop are in quarantine. Cheap (cached). */
 int64_t journal_quarantine_count(struct journal *journal, int64_t shop);
 

@@ -91,8 +91,8 @@ store_open(struct lite *lite, const struct alarm_record *record, int64_t seq, in
 	return lite_run(lite, statement, err);
 }
 
-static int
-open_alarm(struct journal *journal, const struct alarm_record *record, struct err *err)
+int
+alarms_open(struct journal *journal, const struct alarm_record *record, struct err *err)
 {
 	char text[LOG_TEXT_MAX + ERR_TEXT_MAX];
 	struct event event = { .time_ms = clock_now_ms(), .shop = record->shop, .kind = proto_event_name(EVENT_ALARM),
@@ -121,7 +121,7 @@ apply_alarm(struct journal *journal, struct change *change, struct err *err)
 	if (run_id_split(or_empty(opening->record->run), NULL, NULL, &number))
 		status = was_said(&journal->writer, number, opening->record->code, err);
 	opening->said = status == 1;
-	return status == 0 ? open_alarm(journal, opening->record, err) : status < 0 ? -1 : 0;
+	return status == 0 ? alarms_open(journal, opening->record, err) : status < 0 ? -1 : 0;
 }
 
 int
@@ -234,7 +234,7 @@ alarms_end_run(struct journal *journal, const struct run_record *run, const stru
 		return 0;
 	if (run_id_split(run->id, NULL, NULL, &number) && run->error_code[0])
 		said = was_said(&journal->writer, number, run->error_code, err);
-	return said == 0 ? open_alarm(journal, end->open, err) : said < 0 ? -1 : 0;
+	return said == 0 ? alarms_open(journal, end->open, err) : said < 0 ? -1 : 0;
 }
 
 /* --- by hand, and by whoever looks --- */

@@ -167,7 +167,9 @@ int kpi_fold(struct journal *journal, int64_t run, struct err *err) MUSTCHECK;
 /* journal_gates.c */
 int gates_load(struct journal *journal, struct err *err) MUSTCHECK;
 
-/* journal_alarm.c; writer thread. What the end of a run, whose move is stored, means to the alarms; tells the listener of it. */
+/* journal_alarm.c; writer thread. open: the event and the alarm of a record, whatever its run has said before; once committed, tell.
+ * end_run: what the end of a run, whose move is stored, means to the alarms. tell: the listener. */
+int alarms_open(struct journal *journal, const struct alarm_record *record, struct err *err) MUSTCHECK;
 int alarms_end_run(struct journal *journal, const struct run_record *run, const struct alarm_end *end, struct err *err) MUSTCHECK;
 void alarms_tell(struct journal *journal);
 

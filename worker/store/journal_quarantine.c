@@ -11,6 +11,10 @@
 
 #define COLUMNS "sku_id, goods_id, sku, code, text, request_id, refusals, first_ms, last_ms, since_ms, next_ms"
 
+/* Bytes of one entry in an alarm, so that all of them and the caller's text find room. */
+#define NAMED_SKU_MAX 100
+#define NAMED_TEXT_MAX 150
+
 static_assert(QUARANTINE_AFTER > 1, "the first refusal never is the last");
 
 /* --- the counts in memory --- */
@@ -92,7 +96,7 @@ struct judgement {
 	const char *run;
 	const struct quarantine_verdict *verdicts;
 	size_t count;
-	int64_t in, untold; /* once stored: entries of the shop, and those nobody was told of */
+	int64_t in; /* entries of the shop once stored */
 };
 
 static void
@@ -150,7 +154,6 @@ static int
 apply_judge(struct journal *journal, struct change *change, struct err *err)
 {
 	static const char select_any[] = "SELECT EXISTS(SELECT 1 FROM quarantine WHERE shop = ?)";
-	static const char select_untold[] = "SELECT count(*) FROM quarantine WHERE shop = ? AND since_ms > 0 AND told = 0";
 	struct judgement *judgement = change->data;
 	struct lite *lite = &journal->writer;
 	int64_t now = clock_now_ms(), any = 0;
@@ -168,10 +171,7 @@ apply_judge(struct journal *journal, struct change *change, struct err *err)
 			return -1;
 		any = any || verdict->refused;
 	}
-	return count_in(lite, judgement->shop, &judgement->in, err) != 0 ||
-	               number_of(lite, select_untold, judgement->shop, &judgement->untold, err) != 0
-	           ? -1
-	           : 0;
+	return count_in(lite, judgement->shop, &judgement->in, err);
 }
 
 static void
@@ -203,11 +203,12 @@ read_row(sqlite3_stmt *statement, int64_t shop, struct quarantine_record *record
 	};
 }
 
-/* The rows of a shop that `select` finds; its parameters: shop, after, all, limit. */
-static int
-each_row(struct journal *journal, const char *select, int64_t shop, const int64_t more[3],
-         bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err)
+int
+journal_quarantine_list(struct journal *journal, int64_t shop, bool all, int64_t after, int64_t limit,
+                        bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err)
 {
+	static const char select[] = "SELECT " COLUMNS " FROM quarantine WHERE shop = ? AND sku_id > ? AND (? OR since_ms > 0)"
+	                             " ORDER BY sku_id LIMIT ?";
 	struct lite *reader = reader_take(journal, err);
 	struct quarantine_record record;
 
@@ -217,8 +218,9 @@ each_row(struct journal *journal, const char *select, int64_t shop, const int64_
 	int status = statement ? 1 : -1;
 	if (statement) {
 		sqlite3_bind_int64(statement, 1, shop);
-		for (int i = 0; i < 3; i++)
-			sqlite3_bind_int64(statement, i + 2, more[i]);
+		sqlite3_bind_int64(statement, 2, after);
+		sqlite3_bind_int64(statement, 3, all);
+		sqlite3_bind_int64(statement, 4, limit > 0 ? limit : -1);
 	}
 	while (status == 1 && (status = lite_step(reader, statement, err)) == 1) {
 		read_row(statement, shop, &record);
@@ -232,97 +234,134 @@ each_row(struct journal *journal, const char *select, int64_t shop, const int64_
 }
 
 int
-journal_quarantine_list(struct journal *journal, int64_t shop, bool all, int64_t after, int64_t limit,
-                        bool (*each)(const struct quarantine_record *record, void *arg), void *arg, struct err *err)
+journal_quarantine_judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts,
+                         size_t count, struct err *err)
 {
-	static const char select[] = "SELECT " COLUMNS " FROM quarantine WHERE shop = ?1 AND sku_id > ?2 AND (?3 OR since_ms > 0)"
-	                             " ORDER BY sku_id LIMIT ?4";
+	struct judgement judgement = { .shop = shop, .run = run, .verdicts = verdicts, .count = count };
+	struct change change = { .apply = apply_judge, .committed = after_judge, .data = &judgement, .err = ERR_INIT };
 
-	return each_row(journal, select, shop, (const int64_t[]){ after, all, limit > 0 ? limit : -1 }, each, arg, err);
+	return writer_change(journal, &change, err);
 }
 
 /* --- telling of those that came in --- */
 
 struct telling {
-	void (*entered)(const struct quarantine_record *record, void *arg);
-	void *arg;
-	int64_t shop;
-	int64_t *told;
-	size_t count, cap;
+	const struct alarm_record *alarm;
+	int64_t untold;
+	struct buf names;
+	char text[8192];
 };
 
-static bool
-tell_one(const struct quarantine_record *record, void *arg)
+static int
+cut_to(const char *text, size_t max)
 {
-	struct telling *telling = arg;
-
-	if (telling->count == telling->cap)
-		return false; /* came in meanwhile: the next judgement tells */
-	telling->told[telling->count++] = record->sku_id;
-	telling->entered(record, telling->arg);
-	return true;
+	return (int)utf8_cut(text, strlen(text), max);
 }
 
 static int
-apply_told(struct journal *journal, struct change *change, struct err *err)
+count_untold(struct lite *lite, int64_t shop, int64_t *count, struct err *err)
 {
-	static const char update[] = "UPDATE quarantine SET told = 1 WHERE shop = ? AND sku_id = ? AND since_ms > 0";
-	const struct telling *telling = change->data;
-	sqlite3_stmt *statement = lite_use(&journal->writer, update, err);
+	static const char select[] = "SELECT count(*) FROM quarantine WHERE shop = ? AND since_ms > 0 AND told = 0";
 
-	for (size_t i = 0; statement && i < telling->count; i++) {
-		sqlite3_bind_int64(statement, 1, telling->shop);
-		sqlite3_bind_int64(statement, 2, telling->told[i]);
-		if (lite_run(&journal->writer, statement, err) != 0)
-			return -1;
+	return number_of(lite, select, shop, count, err);
+}
+
+static int
+name_untold(struct lite *lite, struct telling *telling, struct err *err)
+{
+	static const char select[] = "SELECT " COLUMNS " FROM quarantine WHERE shop = ? AND since_ms > 0 AND told = 0 ORDER BY sku_id LIMIT ?";
+	sqlite3_stmt *statement = lite_use(lite, select, err);
+	struct quarantine_record record;
+	int status = statement ? 1 : -1;
+
+	buf_clear(&telling->names);
+	if (statement) {
+		sqlite3_bind_int64(statement, 1, telling->alarm->shop);
+		sqlite3_bind_int64(statement, 2, QUARANTINE_NAMED);
 	}
-	return statement ? 0 : -1;
-}
-
-static int
-tell(struct journal *journal, struct telling *telling, struct err *err)
-{
-	static const char select[] = "SELECT " COLUMNS " FROM quarantine WHERE shop = ?1 AND sku_id > ?2 AND since_ms > 0 AND told = ?3"
-	                             " ORDER BY sku_id LIMIT ?4";
-	struct change change = { .apply = apply_told, .data = telling, .err = ERR_INIT };
-
-	telling->told = calloc(telling->cap, sizeof(*telling->told));
-	if (!telling->told)
-		return err_set(err, ERR_TEMP, "JOURNAL_DISK", "no memory for %zu entries of the quarantine", telling->cap);
-	int status = each_row(journal, select, telling->shop, (const int64_t[]){ 0, 0, -1 }, tell_one, telling, err);
-	if (status == 0)
-		status = writer_change(journal, &change, err);
-	free(telling->told);
+	while (status == 1 && (status = lite_step(lite, statement, err)) == 1) {
+		read_row(statement, telling->alarm->shop, &record);
+		buf_addf(&telling->names, "%s%lld \"%.*s\" (%.40s %.*s)", telling->names.len ? ", " : "", (long long)record.sku_id,
+		         cut_to(record.sku, NAMED_SKU_MAX), record.sku, record.code, cut_to(record.text, NAMED_TEXT_MAX), record.text);
+	}
 	return status;
 }
 
-int
-journal_quarantine_judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts,
-                         size_t count, void (*entered)(const struct quarantine_record *record, void *arg), void *arg,
-                         struct err *err)
+static int
+mark_told(struct lite *lite, int64_t shop, struct err *err)
 {
-	struct judgement judgement = { .shop = shop, .run = run, .verdicts = verdicts, .count = count };
-	struct change change = { .apply = apply_judge, .committed = after_judge, .data = &judgement, .err = ERR_INIT };
-	struct telling telling = { .entered = entered, .arg = arg, .shop = shop };
+	static const char update[] = "UPDATE quarantine SET told = 1 WHERE shop = ? AND since_ms > 0 AND told = 0";
+	sqlite3_stmt *statement = lite_use(lite, update, err);
 
-	if (writer_change(journal, &change, err) != 0)
+	if (!statement)
 		return -1;
-	telling.cap = (size_t)judgement.untold;
-	return entered && judgement.untold > 0 ? tell(journal, &telling, err) : 0;
+	sqlite3_bind_int64(statement, 1, shop);
+	return lite_run(lite, statement, err);
 }
 
-/* --- by hand --- */
+static int
+apply_tell(struct journal *journal, struct change *change, struct err *err)
+{
+	struct telling *telling = change->data;
+	const struct alarm_record *alarm = telling->alarm;
+	struct alarm_record record = *alarm;
+	struct lite *lite = &journal->writer;
 
-struct release {
-	int64_t shop, sku_id, in;
-	const char *who;
-	bool found;
+	if (count_untold(lite, alarm->shop, &telling->untold, err) != 0)
+		return -1;
+	if (telling->untold == 0)
+		return 0;
+	if (name_untold(lite, telling, err) != 0)
+		return -1;
+	snprintf(telling->text, sizeof(telling->text), "%lld SKUs that TEMU refused %d times go into quarantine: %s%s. %s",
+	         (long long)telling->untold, QUARANTINE_AFTER, buf_text(&telling->names),
+	         telling->untold > QUARANTINE_NAMED ? ", ..." : "", alarm->text);
+	record.text = telling->text;
+	return alarms_open(journal, &record, err) == 0 ? mark_told(lite, alarm->shop, err) : -1;
+}
+
+static void
+after_tell(struct journal *journal, struct change *change)
+{
+	(void)change;
+	alarms_tell(journal);
+}
+
+int
+journal_quarantine_tell(struct journal *journal, const struct alarm_record *alarm, struct buf *said, struct err *err)
+{
+	struct telling telling = { .alarm = alarm, .untold = 0 };
+	struct change change = { .apply = apply_tell, .committed = after_tell, .data = &telling, .err = ERR_INIT };
+	struct lite *reader = reader_take(journal, err); /* nearly always there is nobody to tell of, which costs no commit */
+	int status = reader ? count_untold(reader, alarm->shop, &telling.untold, err) : -1;
+
+	if (reader)
+		reader_put(journal, reader);
+	if (status != 0 || telling.untold == 0)
+		return status;
+	buf_init(&telling.names, 4096);
+	status = writer_change(journal, &change, err);
+	if (status == 0 && telling.untold > 0 && said)
+		buf_add_text(said, telling.text);
+	buf_release(&telling.names);
+	return status == 0 ? telling.untold > 0 : -1;
+}
+
+/* --- those that leave --- */
+
+struct leaving {
+	int64_t shop;
+	const int64_t *sku_ids;
+	size_t count;
+	const char *why;
+	bool all; /* also what is not in quarantine yet */
+	int64_t freed, in;
 	char text[LOG_TEXT_MAX];
 };
 
 /* 1 it is in there, and the event's text says what it was; 0; -1. */
 static int
-describe(struct lite *lite, struct release *release, struct err *err)
+describe(struct lite *lite, struct leaving *leaving, int64_t sku_id, struct err *err)
 {
 	static const char select[] = "SELECT " COLUMNS " FROM quarantine WHERE shop = ? AND sku_id = ? AND since_ms > 0";
 	sqlite3_stmt *statement = lite_use(lite, select, err);
@@ -330,49 +369,75 @@ describe(struct lite *lite, struct release *release, struct err *err)
 
 	if (!statement)
 		return -1;
-	sqlite3_bind_int64(statement, 1, release->shop);
-	sqlite3_bind_int64(statement, 2, release->sku_id);
+	sqlite3_bind_int64(statement, 1, leaving->shop);
+	sqlite3_bind_int64(statement, 2, sku_id);
 	int status = lite_step(lite, statement, err);
 	if (status != 1)
 		return status;
-	read_row(statement, release->shop, &record);
-	snprintf(release->text, sizeof(release->text), "SKU %lld (%.200s) is out of quarantine by hand%s%.400s; refused %lld times: %.40s %.900s",
-	         (long long)record.sku_id, record.sku, release->who[0] ? ", by " : "", release->who, (long long)record.refusals,
-	         record.code, record.text);
+	read_row(statement, leaving->shop, &record);
+	snprintf(leaving->text, sizeof(leaving->text), "SKU %lld (%.200s) is out of quarantine%s; refused %lld times: %.40s %.900s",
+	         (long long)record.sku_id, record.sku, leaving->why, (long long)record.refusals, record.code, record.text);
 	lite_done(statement);
 	return 1;
 }
 
 static int
-apply_free(struct journal *journal, struct change *change, struct err *err)
+leave_one(struct journal *journal, struct leaving *leaving, int64_t sku_id, struct err *err)
 {
-	struct release *release = change->data;
-	struct lite *lite = &journal->writer;
-	int status = describe(lite, release, err);
-	struct event event = { .time_ms = clock_now_ms(), .shop = release->shop, .kind = proto_event_name(EVENT_LOG),
-		                   .level = LEVEL_WARNING, .run = "", .job = "", .step = "", .text = release->text };
+	int status = describe(&journal->writer, leaving, sku_id, err);
+	struct event event = { .time_ms = clock_now_ms(), .shop = leaving->shop, .kind = proto_event_name(EVENT_LOG),
+		                   .level = LEVEL_WARNING, .run = "", .job = "", .step = "", .text = leaving->text };
 
-	release->found = status == 1;
-	if (status == 1 && (forget(lite, release->shop, release->sku_id, err) != 0 || writer_event(journal, &event, err) != 0))
+	if (status < 0)
 		return -1;
-	return status < 0 ? -1 : count_in(lite, release->shop, &release->in, err);
+	leaving->freed += status;
+	if (status == 1 && writer_event(journal, &event, err) != 0)
+		return -1;
+	return status == 1 || leaving->all ? forget(&journal->writer, leaving->shop, sku_id, err) : 0;
+}
+
+static int
+apply_leave(struct journal *journal, struct change *change, struct err *err)
+{
+	struct leaving *leaving = change->data;
+
+	leaving->freed = 0;
+	for (size_t i = 0; i < leaving->count; i++)
+		if (leave_one(journal, leaving, leaving->sku_ids[i], err) != 0)
+			return -1;
+	return count_in(&journal->writer, leaving->shop, &leaving->in, err);
 }
 
 static void
-after_free(struct journal *journal, struct change *change)
+after_leave(struct journal *journal, struct change *change)
 {
-	const struct release *release = change->data;
+	const struct leaving *leaving = change->data;
 
-	remember(journal, release->shop, release->in);
+	remember(journal, leaving->shop, leaving->in);
+}
+
+static int
+leave(struct journal *journal, struct leaving *leaving, struct err *err)
+{
+	struct change change = { .apply = apply_leave, .committed = after_leave, .data = leaving, .err = ERR_INIT };
+
+	return writer_change(journal, &change, err);
 }
 
 int
 journal_quarantine_free(struct journal *journal, int64_t shop, int64_t sku_id, const char *who, struct err *err)
 {
-	struct release release = { .shop = shop, .sku_id = sku_id, .who = who ? who : "" };
-	struct change change = { .apply = apply_free, .committed = after_free, .data = &release, .err = ERR_INIT };
+	char why[500];
+	struct leaving leaving = { .shop = shop, .sku_ids = &sku_id, .count = 1, .why = why };
 
-	if (writer_change(journal, &change, err) != 0)
-		return -1;
-	return release.found;
+	snprintf(why, sizeof(why), " by hand%s%.400s", who && who[0] ? ", by " : "", who ? who : "");
+	return leave(journal, &leaving, err) == 0 ? leaving.freed > 0 : -1;
+}
+
+int
+journal_quarantine_gone(struct journal *journal, int64_t shop, const int64_t *sku_ids, size_t count, struct err *err)
+{
+	struct leaving leaving = { .shop = shop, .sku_ids = sku_ids, .count = count, .why = ", since TEMU does not list it any more", .all = true };
+
+	return count > 0 ? leave(journal, &leaving, err) : 0;
 }

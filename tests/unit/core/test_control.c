@@ -413,7 +413,7 @@ refuse_thrice(int64_t shop, int64_t sku_id, const char *text)
 	const char *const runs[] = { "r1", "r2", "r3" };
 	struct err err = ERR_INIT;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(journal_quarantine_judge(fixture.journal, shop, runs[i], &verdict, 1, NULL, NULL, &err), 0);
+		assert_int_equal(journal_quarantine_judge(fixture.journal, shop, runs[i], &verdict, 1, &err), 0);
 }
 
 static void

@@ -1838,7 +1838,6 @@ static void refused_three_times(void **state)
 	assert_in_step();
 }
 
-/* A day later, as far as the journal can tell. */
 static void change_journal(const char *sql)
 {
 	char path[200];
@@ -1851,9 +1850,50 @@ static void change_journal(const char *sql)
 	sqlite3_close(file);
 }
 
+/* A day later, as far as the journal can tell. */
 static void make_due(void)
 {
 	change_journal("UPDATE quarantine SET next_ms = 1");
+}
+
+/* Whatever batch they were in; and told later when somebody was killed before telling. */
+static void one_alarm_for_all_that_come_in(void **state)
+{
+	static const char *const skus[] = { "ART-000001", "ART-000004", "ART-000020", "ART-000033", "ART-000047", "ART-000060" };
+	struct ended ended;
+	int64_t batch;
+
+	NEED_WORLD();
+	batch = w.settings.write_batch;
+	w.settings.write_batch = 5;
+	for (size_t i = 0; i < sizeof(skus) / sizeof(skus[0]); i++)
+		refuse(sku_id_of(skus[i]));
+	for (int i = 1; i <= 3; i++) {
+		stock_of(1, 60, 80 + i);
+		ended = run_to(QUICK, RUN_PARTIAL);
+		assert_int_equal(figure(&ended, "refused"), 6);
+		assert_int_equal(count_events(ended.record.id, "\"event\":\"alarm\""), i == 3);
+		assert_int_equal(count_events(ended.record.id, "QUARANTINE: 6 SKUs that TEMU refused 3 times"), i == 3);
+		assert_int_equal(count_events(ended.record.id, "ART-000047"), i == 3);
+		assert_int_equal(count_events(ended.record.id, "ART-000060"), 0);
+		ended_release(&ended);
+	}
+	w.settings.write_batch = batch;
+	change_journal("UPDATE quarantine SET told = 0 WHERE sku = 'ART-000060'");
+	ended = run_to("{\"mode\":\"quick\",\"dry_run\":true}", RUN_SUCCESS);
+	assert_int_equal(count_events(ended.record.id, "QUARANTINE: "), 0);
+	ended_release(&ended);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(count_events(ended.record.id, "QUARANTINE: 1 SKUs that TEMU refused 3 times"), 1);
+	ended_release(&ended);
+	ended = run_to(QUICK, RUN_SUCCESS);
+	assert_int_equal(count_events(ended.record.id, "QUARANTINE: "), 0);
+	ended_release(&ended);
+	gateway_order(&w, "/clear", "{}");
+	make_due();
+	sent_long_ago();
+	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 6);
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 0);
 }
 
 /* Once a day it is tried: a refusal is then no news, and a success ends it. */
@@ -2015,6 +2055,45 @@ static int64_t count_active(void)
 	return count;
 }
 
+static void judge_refused(int64_t sku_id, int times)
+{
+	struct quarantine_verdict verdict = { .sku_id = sku_id, .refused = true, .sku = "ART-000150" };
+	char run[30];
+
+	for (int i = 0; i < times; i++) {
+		snprintf(run, sizeof(run), "test %d", i);
+		assert_int_equal(journal_quarantine_judge(w.journal, 1, run, &verdict, 1, &w.err), 0);
+	}
+}
+
+/* It takes its listing away for good. */
+static void a_listing_that_vanishes_leaves_the_quarantine(void **state)
+{
+	int64_t sku_id;
+	char body[100];
+
+	NEED_WORLD();
+	sku_id = sku_id_of("ART-000150");
+	judge_refused(sku_id, 3);
+	judge_refused(sku_id_of("ART-000149"), 3);
+	judge_refused(sku_id_of("ART-000148"), 2);
+	snprintf(body, sizeof(body), "{\"sku_id\":%" PRId64 "}", sku_id);
+	gateway_order(&w, "/remove", body);
+	figure_of(QUICK, RUN_SUCCESS, "pushed");
+	figure_of("{\"mode\":\"full\",\"dry_run\":true}", RUN_SUCCESS, "pushed");
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 2);
+	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "vanished"), 1);
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 1);
+	/* Killed after the ledger knew of it: the next run still sees to it. */
+	judge_refused(sku_id, 3);
+	assert_int_equal(figure_of(FULL, RUN_SUCCESS, "vanished"), 0);
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 1);
+	judge_refused(sku_id_of("ART-000148"), 1); /* it is still there, and its third */
+	assert_int_equal(journal_quarantine_count(w.journal, 1), 2);
+	assert_int_equal(journal_quarantine_free(w.journal, 1, sku_id_of("ART-000149"), "test", &w.err), 1);
+	assert_int_equal(journal_quarantine_free(w.journal, 1, sku_id_of("ART-000148"), "test", &w.err), 1);
+}
+
 /* The last of the tests with listings: it takes them all away. */
 static void an_empty_shop_is_believed_the_second_time(void **state)
 {
@@ -2039,6 +2118,8 @@ static void an_empty_shop_is_believed_the_second_time(void **state)
 	change_journal("UPDATE runs SET finished_ms = finished_ms - 600000 WHERE error_code = 'CATALOGUE_EMPTY'");
 	ended = run_to(FULL, RUN_SUCCESS);
 	assert_int_equal(figure(&ended, "vanished"), (int64_t)count);
+	assert_int_equal(count_events(ended.record.id, "SHOP_EMPTY: "), 1);
+	assert_int_equal(count_events(ended.record.id, "\"event\":\"alarm\""), 1);
 	assert_int_equal(figure(&ended, "changed"), 0);
 	assert_int_equal(count_active(), 0);
 	ended_release(&ended);
@@ -2173,12 +2254,14 @@ int main(void)
 		TEST(other_buffers_are_confirmed_first),
 		TEST(a_shut_gate_shows_what_the_guard_would_stop),
 		TEST(refused_three_times),
+		TEST(one_alarm_for_all_that_come_in),
 		TEST(a_sku_in_quarantine_is_tried_once_a_day),
 		TEST(many_in_quarantine_are_tried_once_a_day_too),
 		TEST(skus_of_another_shop_are_left_to_it),
 		TEST(one_success_in_between_forgets),
 		TEST(a_success_that_only_the_ledger_saw_forgets_too),
 		TEST(a_refusal_of_everything_puts_nothing_into_quarantine),
+		TEST(a_listing_that_vanishes_leaves_the_quarantine),
 		TEST(an_empty_shop_is_believed_the_second_time),
 		cmocka_unit_test(stats_are_json),
 		cmocka_unit_test(the_missing_database_names_its_statement),

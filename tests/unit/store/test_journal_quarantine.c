@@ -1,5 +1,5 @@
-/* Tests of worker/store: what is refused again and again is in quarantine: counted once a run, told at least once, tried daily, freed by
- * success or by hand, kept over restarts. */
+/* Tests of worker/store: what is refused again and again is in quarantine: counted once a run, told once, tried daily, freed by success, by
+ * hand or with its listing, kept over restarts. */
 #include "journal_fixture.h"
 
 #include <signal.h>
@@ -37,36 +37,37 @@ tear_down(void **state)
 	return remove_folder(state);
 }
 
-/* --- who was told --- */
-
-struct told {
-	struct journal *journal;
-	int count;
-	char texts[2000];
-};
-
-static void
-note(const struct quarantine_record *record, void *arg)
+/* What the run `run` tells; "" when there is nobody to tell of. */
+static const char *
+tell_as(struct journal *journal, int64_t shop, const char *run)
 {
-	struct told *told = arg;
-	size_t len = strlen(told->texts);
-	struct alarm_record alarm = { .shop = record->shop, .code = "QUARANTINE", .text = record->text };
+	static char told[LOG_TEXT_MAX + 1];
+	struct alarm_record alarm = { .shop = shop, .run = run, .job = "sync", .step = "push", .code = "QUARANTINE", .text = "Look." };
 	struct err err = ERR_INIT;
+	struct buf said;
 
-	told->count++;
-	snprintf(told->texts + len, sizeof(told->texts) - len, "%lld/%lld %s %s %s %s %lld %lld;", (long long)record->sku_id,
-	         (long long)record->goods_id, record->sku, record->code, record->text, record->request_id, (long long)record->refusals,
-	         (long long)(record->next_ms - START_MS));
-	if (told->journal)
-		assert_int_equal(journal_alarm(told->journal, &alarm, &err), 0); /* writing is allowed */
+	buf_init(&said, LOG_TEXT_MAX);
+	int status = journal_quarantine_tell(journal, &alarm, &said, &err);
+	if (status < 0)
+		fail_msg("journal_quarantine_tell: %s", err.text);
+	assert_int_equal(status, said.len > 0);
+	snprintf(told, sizeof(told), "%s", buf_text(&said));
+	buf_release(&said);
+	return told;
+}
+
+static const char *
+tell(struct journal *journal)
+{
+	return tell_as(journal, 1, "sync.1.000000000009");
 }
 
 static void
-judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts, size_t count, struct told *told)
+judge(struct journal *journal, int64_t shop, const char *run, const struct quarantine_verdict *verdicts, size_t count)
 {
 	struct err err = ERR_INIT;
 
-	if (journal_quarantine_judge(journal, shop, run, verdicts, count, told ? note : NULL, told, &err) != 0)
+	if (journal_quarantine_judge(journal, shop, run, verdicts, count, &err) != 0)
 		fail_msg("journal_quarantine_judge: %s", err.text);
 }
 
@@ -86,7 +87,7 @@ yes(int64_t sku_id)
 static void
 judge_one(struct journal *journal, const char *run, struct quarantine_verdict verdict)
 {
-	judge(journal, 1, run, &verdict, 1, NULL);
+	judge(journal, 1, run, &verdict, 1);
 }
 
 static void
@@ -97,7 +98,7 @@ refuse_times(struct journal *journal, int64_t shop, int64_t sku_id, int times)
 
 	for (int i = 0; i < times; i++) {
 		snprintf(run, sizeof(run), "sync.%lld.%012d", (long long)shop, i + 1);
-		judge(journal, shop, run, &verdict, 1, NULL);
+		judge(journal, shop, run, &verdict, 1);
 	}
 }
 
@@ -141,13 +142,12 @@ static void
 three_runs_in_a_row(void **state)
 {
 	struct journal *journal = open_with(NULL, 100);
-	struct told told = { .journal = journal };
 	struct quarantine_verdict verdict = no(17);
 
 	(void)state;
-	judge(journal, 1, "r1", &verdict, 1, &told);
+	judge(journal, 1, "r1", &verdict, 1);
 	now_ms += 1000;
-	judge(journal, 1, "r2", &verdict, 1, &told);
+	judge(journal, 1, "r2", &verdict, 1);
 	assert_int_equal(journal_quarantine_count(journal, 1), 0);
 	assert_int_equal(find(journal, 1, false, 0, 0).count, 0);
 	struct found found = find(journal, 1, true, 0, 0);
@@ -155,7 +155,7 @@ three_runs_in_a_row(void **state)
 	assert_int_equal(found.refusals, 2);
 	assert_int_equal(found.since_ms, 0);
 	assert_int_equal(found.next_ms, 0);
-	assert_int_equal(told.count, 0);
+	assert_string_equal(tell(journal), "");
 
 	now_ms += 1000;
 	verdict.code = "TEMU_2";
@@ -163,8 +163,8 @@ three_runs_in_a_row(void **state)
 	verdict.sku = "ART-17";
 	verdict.request_id = "eu-3";
 	verdict.goods_id = 10;
-	judge(journal, 1, "r3", &verdict, 1, &told);
-	assert_string_equal(told.texts, "17/10 ART-17 TEMU_2 the last words eu-3 3 86402000;");
+	judge(journal, 1, "r3", &verdict, 1);
+	assert_string_equal(tell(journal), "1 SKUs that TEMU refused 3 times go into quarantine: 17 \"ART-17\" (TEMU_2 the last words). Look.");
 	assert_int_equal(journal_quarantine_count(journal, 1), 1);
 	assert_int_equal(journal_quarantine_count(journal, 2), 0);
 	found = find(journal, 1, false, 0, 0);
@@ -175,12 +175,12 @@ three_runs_in_a_row(void **state)
 	assert_int_equal(found.next_ms, START_MS + 2000 + DAY_MS);
 
 	now_ms += DAY_MS; /* tried again, refused again: another day, no second word about it */
-	judge(journal, 1, "r4", &verdict, 1, &told);
+	judge(journal, 1, "r4", &verdict, 1);
 	found = find(journal, 1, false, 0, 0);
 	assert_int_equal(found.refusals, 4);
 	assert_int_equal(found.since_ms, START_MS + 2000);
 	assert_int_equal(found.next_ms, START_MS + 2000 + 2 * DAY_MS);
-	assert_int_equal(told.count, 1);
+	assert_string_equal(tell(journal), "");
 	journal_close(journal);
 }
 
@@ -222,59 +222,74 @@ success_frees(void **state)
 	refuse_times(journal, 2, 17, 3); /* another shop's */
 	refuse_times(journal, 1, 18, 3);
 	assert_int_equal(journal_quarantine_count(journal, 1), 2);
-	judge(journal, 1, "r9", both, 2, NULL);
+	judge(journal, 1, "r9", both, 2);
 	assert_int_equal(journal_quarantine_count(journal, 1), 1);
 	assert_int_equal(find(journal, 1, false, 0, 0).sku_ids[0], 17);
 	judge_one(journal, "r9", yes(17));
 	assert_int_equal(journal_quarantine_count(journal, 1), 0);
 	assert_int_equal(journal_quarantine_count(journal, 2), 1);
-	judge(journal, 1, "r9", NULL, 0, NULL);
+	judge(journal, 1, "r9", NULL, 0);
 	journal_close(journal);
 }
 
+/* Those of all batches of a run in one alarm, the first of them by name; also a second time, when more come in. */
 static void
-several_in_one_batch(void **state)
+several_in_one_alarm(void **state)
 {
 	struct journal *journal = open_with(NULL, 100);
-	struct told told = { .journal = journal };
-	struct quarantine_verdict batch[3] = { no(30), no(10), no(20) };
+	struct quarantine_verdict batch[8];
+	struct event_page page;
+	struct err err = ERR_INIT;
 
 	(void)state;
-	judge(journal, 1, "r1", batch, 3, &told);
-	judge(journal, 1, "r2", batch, 2, &told);
-	judge(journal, 1, "r3", batch, 3, &told);
-	assert_int_equal(told.count, 2); /* in the order of their numbers */
-	assert_ptr_equal(strstr(told.texts, "10/9"), told.texts);
-	assert_non_null(strstr(told.texts, ";30/9"));
-	judge(journal, 1, "r4", batch, 3, &told);
-	assert_int_equal(told.count, 3);
-	assert_int_equal(journal_quarantine_count(journal, 1), 3);
+	for (int i = 0; i < 8; i++)
+		batch[i] = no(10 * (8 - i));
+	judge(journal, 1, "r1", batch, 8);
+	judge(journal, 1, "r2", batch, 7);
+	judge(journal, 1, "r3", batch, 3);
+	judge(journal, 1, "r3", batch + 3, 5);
+	int64_t last = journal_last(journal);
+	const char *told = tell(journal);
+	assert_ptr_equal(strstr(told, "7 SKUs that TEMU refused 3 times go into quarantine: 20 \"ART\" (TEMU_1 never), 30 "), told);
+	assert_non_null(strstr(told, "60 \"ART\" (TEMU_1 never), .... Look."));
+	struct json *events = read_events(journal, last + 1, 0, "sync.1.000000000009", 100000, &page);
+	assert_int_equal(page.count, 1);
+	assert_string_equal(json_get_string(json_first(events), "event", ""), "alarm");
+	const char *text = json_get_string(json_first(events), "text", "");
+	assert_ptr_equal(strstr(text, "QUARANTINE: "), text);
+	assert_string_equal(text + strlen("QUARANTINE: "), told);
+	json_free(events);
+	judge(journal, 1, "r4", batch, 8);
+	assert_ptr_equal(strstr(tell(journal), "1 SKUs that TEMU refused 3 times go into quarantine: 10 "), told);
+	last = journal_last(journal);
+	assert_string_equal(tell(journal), "");
+	assert_int_equal(journal_last(journal), last);
+	struct alarm_record alarm = { .shop = 1, .run = "sync.1.000000000009", .code = "QUARANTINE", .text = "" };
+	assert_int_equal(journal_alarm(journal, &alarm, &err), 1);
+	assert_int_equal(journal_quarantine_count(journal, 1), 8);
 	journal_close(journal);
 }
 
-/* Killed after the commit and before anybody was told: the next one tells. */
+/* Whoever was killed before telling: the next one tells, and only of its shop. */
 static void
 nobody_told_is_told_later(void **state)
 {
 	struct journal *journal = open_with(NULL, 100);
-	struct told told = { .count = 0 };
-	struct quarantine_verdict other = yes(99);
 
 	(void)state;
 	refuse_times(journal, 1, 17, 3);
 	refuse_times(journal, 2, 18, 3);
 	journal_close(journal);
 	journal = open_with(NULL, 100);
-	judge(journal, 1, "r4", &other, 1, &told);
-	assert_int_equal(told.count, 1);
-	assert_ptr_equal(strstr(told.texts, "17/9"), told.texts);
-	judge(journal, 1, "r5", &other, 1, &told);
-	assert_int_equal(told.count, 1);
+	assert_non_null(strstr(tell(journal), ": 17 "));
+	assert_string_equal(tell(journal), "");
+	journal_close(journal);
+	journal = open_with(NULL, 100);
+	assert_string_equal(tell(journal), "");
+	assert_non_null(strstr(tell_as(journal, 2, ""), ": 18 "));
 	judge_one(journal, "r6", yes(17)); /* in again later: told again */
-	refuse_times(journal, 1, 17, 2);
-	other = no(17);
-	judge(journal, 1, "r7", &other, 1, &told);
-	assert_int_equal(told.count, 2);
+	refuse_times(journal, 1, 17, 3);
+	assert_non_null(strstr(tell(journal), ": 17 "));
 	journal_close(journal);
 }
 
@@ -332,6 +347,40 @@ freed_by_hand(void **state)
 	journal_close(journal);
 }
 
+/* All of them in one commit; what was only on the way is forgotten without a word. */
+static void
+gone_from_temu(void **state)
+{
+	struct journal *journal = open_with(NULL, 100);
+	struct err err = ERR_INIT;
+	struct event_page page;
+	const int64_t gone[] = { 17, 18, 19, 99 };
+
+	(void)state;
+	refuse_times(journal, 1, 17, 3);
+	refuse_times(journal, 1, 18, 2);
+	refuse_times(journal, 1, 19, 3);
+	refuse_times(journal, 1, 20, 3);
+	refuse_times(journal, 2, 17, 3);
+	int64_t last = journal_last(journal);
+	assert_int_equal(journal_quarantine_gone(journal, 1, gone, 4, &err), 0);
+	struct json *events = read_events(journal, last + 1, 0, "", 100000, &page);
+	assert_int_equal(page.count, 2);
+	assert_string_equal(json_get_string(json_first(events), "text", ""),
+	                    "SKU 17 (ART) is out of quarantine, since TEMU does not list it any more; refused 3 times: TEMU_1 never");
+	json_free(events);
+	assert_int_equal(journal_quarantine_count(journal, 1), 1);
+	assert_int_equal(journal_quarantine_count(journal, 2), 1);
+	struct found found = find(journal, 1, true, 0, 0);
+	assert_int_equal(found.count, 1);
+	assert_int_equal(found.sku_ids[0], 20);
+	last = journal_last(journal);
+	assert_int_equal(journal_quarantine_gone(journal, 1, gone, 4, &err), 0);
+	assert_int_equal(journal_quarantine_gone(journal, 1, NULL, 0, &err), 0);
+	assert_int_equal(journal_last(journal), last);
+	journal_close(journal);
+}
+
 static void
 kept_over_a_restart(void **state)
 {
@@ -358,6 +407,7 @@ long_texts_are_cut_at_a_character(void **state)
 	struct journal *journal = open_with(NULL, 100);
 	struct quarantine_verdict verdict = { .sku_id = 17, .refused = true }; /* and absent ones are empty */
 	static char words[3 * 2000 + 1];
+	char run[8];
 
 	(void)state;
 	for (int i = 0; i < 2000; i++)
@@ -367,6 +417,15 @@ long_texts_are_cut_at_a_character(void **state)
 	struct found found = find(journal, 1, true, 0, 0);
 	assert_int_equal(strlen(found.text), QUARANTINE_TEXT_MAX / 3 * 3);
 	assert_string_equal(found.sku, "");
+	verdict.sku = words;
+	for (int i = 0; i < 60; i++) {
+		snprintf(run, sizeof(run), "r%d", i % 3 + 2);
+		verdict.sku_id = 9000000000000000000 + i / 3;
+		judge_one(journal, run, verdict);
+	}
+	const char *told = tell(journal); /* and all of it finds room */
+	assert_ptr_equal(strstr(told, "20 SKUs"), told);
+	assert_string_equal(told + strlen(told) - strlen("\xe2\x82\xac), .... Look."), "\xe2\x82\xac), .... Look.");
 	journal_close(journal);
 }
 
@@ -375,6 +434,7 @@ a_full_disk_changes_nothing(void **state)
 {
 	struct journal *journal = open_with(NULL, 100);
 	struct quarantine_verdict third = no(17);
+	struct alarm_record alarm = { .shop = 1, .code = "QUARANTINE", .text = "Look." };
 	struct rlimit limit;
 	struct stat info;
 	char wal[300];
@@ -387,7 +447,7 @@ a_full_disk_changes_nothing(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	limit.rlim_cur = (rlim_t)info.st_size;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	assert_int_equal(journal_quarantine_judge(journal, 1, "r3", &third, 1, NULL, NULL, &err), -1);
+	assert_int_equal(journal_quarantine_judge(journal, 1, "r3", &third, 1, &err), -1);
 	assert_string_equal(err.code, "JOURNAL_DISK");
 	assert_int_equal(journal_quarantine_count(journal, 1), 0);
 	assert_int_equal(find(journal, 1, true, 0, 0).refusals, 2);
@@ -395,6 +455,16 @@ a_full_disk_changes_nothing(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	judge_one(journal, "r3", third);
 	assert_int_equal(journal_quarantine_count(journal, 1), 1);
+	assert_int_equal(stat(wal, &info), 0);
+	limit.rlim_cur = (rlim_t)info.st_size;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(journal_quarantine_tell(journal, &alarm, NULL, &err), -1);
+	assert_string_equal(err.code, "JOURNAL_DISK");
+	assert_int_equal(journal_quarantine_gone(journal, 1, &third.sku_id, 1, &err), -1);
+	assert_int_equal(journal_quarantine_count(journal, 1), 1);
+	limit.rlim_cur = RLIM_INFINITY;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(journal_quarantine_tell(journal, &alarm, NULL, &err), 1);
 	journal_close(journal);
 }
 
@@ -453,8 +523,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(three_runs_in_a_row), TEST(one_run_counts_once), TEST(success_frees), TEST(several_in_one_batch),
-		TEST(nobody_told_is_told_later), TEST(listed_page_by_page), TEST(freed_by_hand), TEST(kept_over_a_restart),
+		TEST(three_runs_in_a_row), TEST(one_run_counts_once), TEST(success_frees), TEST(several_in_one_alarm),
+		TEST(nobody_told_is_told_later), TEST(listed_page_by_page), TEST(freed_by_hand), TEST(gone_from_temu), TEST(kept_over_a_restart),
 		TEST(long_texts_are_cut_at_a_character), TEST(a_full_disk_changes_nothing), TEST(shops_at_once),
 	};
 

@@ -57,7 +57,7 @@ judge(struct journal *journal, int64_t sku_id, int times)
 
 	for (int i = 0; i < times; i++) {
 		snprintf(run, sizeof(run), "sync.1.%012d", i + 1);
-		assert_int_equal(journal_quarantine_judge(journal, 1, run, &verdict, 1, NULL, NULL, &err), 0);
+		assert_int_equal(journal_quarantine_judge(journal, 1, run, &verdict, 1, &err), 0);
 	}
 }
 
