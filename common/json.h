@@ -52,6 +52,8 @@ void json_add_string(struct buf *out, const char *name, const char *value);
 void json_add_int64(struct buf *out, const char *name, int64_t value);
 void json_add_bool(struct buf *out, const char *name, bool value);
 void json_add_null(struct buf *out, const char *name);
+/* UTC milliseconds as clock_format writes them; 0 = null. */
+void json_add_time(struct buf *out, const char *name, int64_t ms);
 /* A double with at most `decimals` digits (durations, shares). */
 void json_add_fixed(struct buf *out, const char *name, double value, int decimals);
 /* A value that is JSON text already. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/utf8.h"
 
 #define REPLACEMENT "\xEF\xBF\xBD"
@@ -119,6 +120,13 @@ void json_add_bool(struct buf *out, const char *name, bool value)
 void json_add_null(struct buf *out, const char *name)
 {
 	json_add_raw(out, name, "null");
+}
+
+void json_add_time(struct buf *out, const char *name, int64_t ms)
+{
+	char text[CLOCK_TEXT_MAX];
+
+	json_add_string(out, name, ms != 0 ? clock_format(ms, text) : NULL);
 }
 
 void json_add_fixed(struct buf *out, const char *name, double value, int decimals)

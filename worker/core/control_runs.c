@@ -1,7 +1,6 @@
 /* Commands about runs and their items. */
 #include <stdio.h>
 #include <string.h>
-#include "common/clock.h"
 #include "common/log.h"
 #include "proto/proto.h"
 #include "worker/core/control_internal.h"
@@ -10,16 +9,6 @@
 #define ITEM_LIST_LIMIT 200
 #define RUN_JSON_MAX 8192   /* a run in a list: its texts, escaped */
 #define ITEM_JSON_MAX 16384 /* detail included */
-
-static void
-add_time(struct buf *out, const char *name, int64_t at_ms)
-{
-	char text[CLOCK_TEXT_MAX];
-	if (at_ms == 0)
-		json_add_null(out, name);
-	else
-		json_add_string(out, name, clock_format(at_ms, text));
-}
 
 static void
 add_run_error(struct buf *out, const struct run_record *run)
@@ -47,11 +36,11 @@ add_run(struct buf *out, const struct run_record *run)
 	json_add_int64(out, "attempt", run->attempt);
 	json_add_int64(out, "rescues", run->rescues);
 	json_add_bool(out, "cancel", run->cancel);
-	add_time(out, "created", run->created_ms);
-	add_time(out, "queued", run->queued_ms);
-	add_time(out, "started", run->started_ms);
-	add_time(out, "finished", run->finished_ms);
-	add_time(out, "not_before", run->not_before_ms);
+	json_add_time(out, "created", run->created_ms);
+	json_add_time(out, "queued", run->queued_ms);
+	json_add_time(out, "started", run->started_ms);
+	json_add_time(out, "finished", run->finished_ms);
+	json_add_time(out, "not_before", run->not_before_ms);
 	if (run->duration_ms < 0)
 		json_add_null(out, "duration_seconds");
 	else

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "common/clock.h"
 #include "common/log.h"
 #include "proto/proto.h"
 #include "worker/core/control_internal.h"
@@ -67,13 +66,6 @@ command_shop_list(struct control *control, const struct json *args, struct buf *
 /* --- quarantine ----------------------------------------------------------------------------------------------------- */
 
 static void
-add_time(struct buf *out, const char *name, int64_t at_ms)
-{
-	char text[CLOCK_TEXT_MAX];
-	json_add_string(out, name, clock_format(at_ms, text));
-}
-
-static void
 add_id(struct buf *out, const char *name, int64_t id)
 {
 	char text[24];
@@ -117,10 +109,10 @@ list_entry(const struct quarantine_record *record, void *arg)
 	json_add_string(data, "code", record->code);
 	json_add_string(data, "text", record->text);
 	json_add_string(data, "request_id", record->request_id);
-	add_time(data, "first", record->first_ms);
-	add_time(data, "last", record->last_ms);
-	add_time(data, "since", record->since_ms);
-	add_time(data, "next_try", record->next_ms);
+	json_add_time(data, "first", record->first_ms);
+	json_add_time(data, "last", record->last_ms);
+	json_add_time(data, "since", record->since_ms);
+	json_add_time(data, "next_try", record->next_ms);
 	json_object_close(data);
 	listing->last = record->sku_id;
 	listing->left--;

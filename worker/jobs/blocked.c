@@ -66,7 +66,6 @@ void blocked_set(struct blocked *blocked, int64_t shop, const struct err *err)
 void blocked_add(struct blocked *blocked, int64_t shop, struct buf *out)
 {
 	struct block *block = find(blocked, shop), now = { .shop = shop };
-	char since[CLOCK_TEXT_MAX];
 
 	if (block) {
 		pthread_mutex_lock(&blocked->lock);
@@ -80,6 +79,6 @@ void blocked_add(struct blocked *blocked, int64_t shop, struct buf *out)
 	json_object_open(out, "blocked");
 	json_add_string(out, "code", now.code);
 	json_add_string(out, "text", now.text);
-	json_add_string(out, "since", clock_format(now.since_ms, since));
+	json_add_time(out, "since", now.since_ms);
 	json_object_close(out);
 }

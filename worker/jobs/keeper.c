@@ -489,13 +489,6 @@ int keeper_take_over(struct keeper *keeper, int64_t shop, const char *from, cons
 	return rc;
 }
 
-static void add_time(struct buf *out, const char *name, int64_t ms)
-{
-	char text[CLOCK_TEXT_MAX];
-
-	json_add_string(out, name, ms != 0 ? clock_format(ms, text) : NULL);
-}
-
 void keeper_add(struct keeper *keeper, int64_t shop, struct buf *out)
 {
 	struct kept *kept = find(keeper, shop);
@@ -513,8 +506,8 @@ void keeper_add(struct keeper *keeper, int64_t shop, struct buf *out)
 	json_add_string(out, "installation", row.found ? row.holder.installation : NULL);
 	json_add_string(out, "host", row.found ? row.holder.host : NULL);
 	json_add_int64(out, "epoch", row.epoch);
-	add_time(out, "taken", row.taken_ms);
-	add_time(out, "renewed", row.renewed_ms);
-	add_time(out, "expires", row.expires_ms);
+	json_add_time(out, "taken", row.taken_ms);
+	json_add_time(out, "renewed", row.renewed_ms);
+	json_add_time(out, "expires", row.expires_ms);
 	json_object_close(out);
 }

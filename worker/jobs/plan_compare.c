@@ -512,7 +512,6 @@ static void add_figures(const struct compare *c, struct buf *out)
 
 static void set_result(const struct compare *c)
 {
-	char since[CLOCK_TEXT_MAX];
 	struct buf out;
 
 	buf_init(&out, RESULT_MAX);
@@ -522,7 +521,7 @@ static void set_result(const struct compare *c)
 	json_add_string(&out, "plan_state", run_state_name(c->plan.state));
 	json_add_string(&out, "with_state", c->old ? "" : run_state_name(c->with.state));
 	if (c->old)
-		json_add_string(&out, "since", clock_format(c->plan.started_ms, since));
+		json_add_time(&out, "since", c->plan.started_ms);
 	add_figures(c, &out);
 	json_add_string(&out, "text", c->text);
 	json_object_close(&out);

@@ -25,14 +25,13 @@ run_key(const char *text)
 void
 event_format(struct buf *out, const struct event *event)
 {
-	char when[CLOCK_TEXT_MAX];
 	bool is_line = strcmp(event->kind, proto_event_name(EVENT_LOG)) == 0 || strcmp(event->kind, proto_event_name(EVENT_ALARM)) == 0 ||
 	               strcmp(event->kind, proto_event_name(EVENT_RESOLVED)) == 0;
 	bool is_run = strcmp(event->kind, proto_event_name(EVENT_RUN)) == 0;
 
 	json_object_open(out, NULL);
 	json_add_int64(out, "seq", event->seq);
-	json_add_string(out, "time", clock_format(event->time_ms, when));
+	json_add_time(out, "time", event->time_ms);
 	json_add_string(out, "event", event->kind);
 	if (is_line)
 		json_add_string(out, "level", log_level_name((enum log_level)event->level));

@@ -600,7 +600,6 @@ journal_stats(void *arg, struct buf *out)
 	struct retention *retention = journal->retention;
 	struct journal_retention_pass last = { 0 };
 	struct stat info = { .st_size = 0 };
-	char text[CLOCK_TEXT_MAX];
 	int64_t last_ms = 0;
 
 	if (retention) {
@@ -615,7 +614,7 @@ journal_stats(void *arg, struct buf *out)
 		return;
 	}
 	json_object_open(out, "retention");
-	json_add_string(out, "at", clock_format(last_ms, text));
+	json_add_time(out, "at", last_ms);
 	json_add_int64(out, "lines", last.events);
 	json_add_int64(out, "items", last.items);
 	json_add_int64(out, "runs", last.runs);

@@ -325,6 +325,20 @@ static void test_writer_escapes(void **state)
 	buf_release(&out);
 }
 
+static void test_times(void **state)
+{
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1000);
+	json_object_open(&out, NULL);
+	json_add_time(&out, "at", 1795582800123);
+	json_add_time(&out, "never", 0);
+	json_object_close(&out);
+	assert_string_equal(buf_text(&out), "{\"at\":\"2026-11-25T05:00:00.123Z\",\"never\":null}");
+	buf_release(&out);
+}
+
 static void assert_fixed(double value, int decimals, const char *expected)
 {
 	struct buf out;
@@ -388,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_print_is_compact_and_raw),
 		cmocka_unit_test(test_writer_places_commas),
 		cmocka_unit_test(test_writer_escapes),
+		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_fixed),
 		cmocka_unit_test(test_every_character_survives_both_ways),
 	};
