@@ -100,7 +100,7 @@ static bool untold(struct kept *kept, const char *whom)
 	return true;
 }
 
-/* --- what a look at the lease means; each returns whether people must be told --- */
+/* --- what a look at the lease means --- */
 
 static void note_held(struct keeper *keeper, struct kept *kept, const struct lease_row *row, bool taken)
 {
@@ -117,7 +117,7 @@ static void note_held(struct keeper *keeper, struct kept *kept, const struct lea
 		log_info("shop %" PRId64 ": this installation %s writes, epoch %" PRId64, kept->shop, keeper->self.installation, row->epoch);
 }
 
-static bool note_lost(struct keeper *keeper, struct kept *kept, const struct lease_row *row)
+static void note_lost(struct keeper *keeper, struct kept *kept, const struct lease_row *row)
 {
 	pthread_mutex_lock(&keeper->lock);
 	kept->state = KEEP_LOST;
@@ -125,10 +125,10 @@ static bool note_lost(struct keeper *keeper, struct kept *kept, const struct lea
 	kept->row = *row;
 	snprintf(kept->told, sizeof(kept->told), "%s", row->holder.installation); /* one alarm is enough */
 	pthread_mutex_unlock(&keeper->lock);
-	return true;
 }
 
-/* The same installation elsewhere is told of once it renewed under our eyes: until then it may be this machine before its restart. */
+/* Whether people must be told. Of the same installation elsewhere once it renewed under our eyes: until then it may be this machine before
+ * its restart. */
 static bool note_refused(struct keeper *keeper, struct kept *kept, const struct lease_row *row, bool foreign)
 {
 	bool alive, tell_it;
@@ -169,8 +169,10 @@ static int renew(struct keeper *keeper, struct kept *kept, const struct lease_gr
 		note_held(keeper, kept, &row, false);
 		return 0;
 	}
-	if (is(err, "LEASE_LOST") && note_lost(keeper, kept, &row))
+	if (is(err, "LEASE_LOST")) {
+		note_lost(keeper, kept, &row);
 		tell(keeper, kept, err->code, err->text);
+	}
 	return -1;
 }
 
@@ -279,15 +281,9 @@ static void look_at(struct keeper *keeper, struct kept *kept)
 		note_trouble(keeper, kept, &err);
 }
 
-struct giving {
-	struct lease_grip grip;
-};
-
 static int give_back(struct db *db, void *arg, struct err *err)
 {
-	struct giving *giving = arg;
-
-	return lease_release(db, &giving->grip, err);
+	return lease_release(db, arg, err);
 }
 
 /* Not on a server that was away a moment ago: a login would take longer than there is time. */
@@ -295,13 +291,13 @@ static void release_all(struct keeper *keeper)
 {
 	struct db_limit limit = { .deadline_ms = keeper->stop_ms };
 	struct err err = ERR_INIT;
-	struct giving giving;
+	struct lease_grip grip;
 
 	for (size_t i = 0; i < keeper->count && clock_mono_ms() < keeper->stop_ms; i++) {
 		struct kept *kept = &keeper->kept[i];
 
-		if (kept->trouble[0] == '\0' && held(keeper, kept, false, &giving.grip) &&
-		    connpool_run(keeper->pool, &limit, give_back, &giving, &err) != 0)
+		if (kept->trouble[0] == '\0' && held(keeper, kept, false, &grip) &&
+		    connpool_run(keeper->pool, &limit, give_back, &grip, &err) != 0)
 			log_warning("the lease of shop %" PRId64 " was not given back, it runs out by itself: %s (%s)", kept->shop, err.text,
 			            err.code);
 	}
