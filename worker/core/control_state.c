@@ -155,7 +155,7 @@ command_event_read(struct control *control, const struct json *args, struct buf 
 	return rc;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------ */
+/* --- numbers -------------------------------------------------------------------------------------------------------- */
 
 int
 command_pool_stats(struct control *control, const struct json *args, struct buf *data, struct err *err)

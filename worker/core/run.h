@@ -43,7 +43,7 @@ void run_partial(struct run *run);
 void run_result_set(struct run *run, const char *json_object);
 
 /* An alarm event of this run and step, and an ERROR line: once a run and code, however often it is called. Waits for its commit. */
-void run_alarm(struct run *run, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void run_alarm(struct run *run, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The shop's write gate now; asked before every effect. */
 enum gate run_gate(struct run *run);

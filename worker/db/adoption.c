@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include "common/utf8.h"
 
 #define STATEMENT_MAX (1 << 16)
 #define LINE_MAX_BYTES 240
@@ -37,10 +38,8 @@ struct found {
 /* A SKU may hold anything. */
 static void add_line(struct buf *out, const char *text)
 {
-	size_t len = strnlen(text, LINE_MAX_BYTES);
+	size_t len = utf8_cut(text, strlen(text), LINE_MAX_BYTES);
 
-	while (len > 0 && text[len] != '\0' && ((unsigned char)text[len] & 0xC0) == 0x80)
-		len--; /* no half character at the cut */
 	buf_add_text(out, "     ");
 	for (size_t i = 0; i < len; i++)
 		buf_add_char(out, (unsigned char)text[i] < 0x20 || text[i] == 0x7F ? '?' : text[i]);

@@ -37,7 +37,8 @@ int lease_read(struct db *db, int64_t shop, struct lease_row *row, struct err *e
 
 /* Takes it if the rules above allow, in one statement that two takers cannot both win; *epoch is the new one. LEASE_FOREIGN (HOLD):
  * another installation has it; LEASE_ELSEWHERE (HOLD): the same installation is alive in another place: this one may be a copy. Both
- * texts name installation, host and the time of the last renewal, and say what to do. row (may be NULL): as it is then. */
+ * texts name installation, host and the time of the last renewal, and say what to do. LEASE_CHANGED (TEMP): the row went away under the
+ * statement. row (may be NULL): as it is then. */
 int lease_take(struct db *db, int64_t shop, const struct lease_self *self, int64_t ttl_s, int64_t *epoch, struct lease_row *row,
                struct err *err) MUSTCHECK;
 /* The same although `from` (its installation) has it, fresh or not. LEASE_CHANGED (PERM): another one than `from` has it. */

@@ -32,20 +32,11 @@ struct reading {
 	void *arg;
 };
 
-static int take_maybe(const struct db_row *row, int column, struct maybe *out, struct err *err)
-{
-	*out = (struct maybe){ .set = false };
-	if (db_row_null(row, column))
-		return 0;
-	out->set = true;
-	return db_row_int64(row, column, &out->value, err);
-}
-
 static int take_or_zero(const struct db_row *row, int column, int64_t *out, struct err *err)
 {
 	struct maybe value;
 
-	if (take_maybe(row, column, &value, err) != 0)
+	if (rows_maybe_read(row, column, &value, err) != 0)
 		return -1;
 	*out = value.set ? value.value : 0;
 	return 0;
@@ -87,14 +78,14 @@ static int take_row(void *arg, const struct db_row *row, struct err *err)
 	if (db_row_set(row) == 0)
 		return take_shop(row, r->state, err);
 	if (db_row_int64(row, 0, &l.sku_id, err) != 0 || db_row_int64(row, 1, &l.goods_id, err) != 0 ||
-	    db_row_int64(row, 3, &active, err) != 0 || take_maybe(row, 4, &l.known, err) != 0 ||
-	    take_maybe(row, 5, &l.wanted, err) != 0 || take_maybe(row, 6, &l.sent, err) != 0 ||
-	    take_maybe(row, 8, &l.product, err) != 0 || take_or_zero(row, 9, &l.product_goods, err) != 0 ||
-	    take_or_zero(row, 12, &product_active, err) != 0 || take_maybe(row, 13, &l.product_article, err) != 0 ||
-	    take_maybe(row, 14, &l.inventory, err) != 0 || take_or_zero(row, 15, &l.jtl_stock, err) != 0 ||
+	    db_row_int64(row, 3, &active, err) != 0 || rows_maybe_read(row, 4, &l.known, err) != 0 ||
+	    rows_maybe_read(row, 5, &l.wanted, err) != 0 || rows_maybe_read(row, 6, &l.sent, err) != 0 ||
+	    rows_maybe_read(row, 8, &l.product, err) != 0 || take_or_zero(row, 9, &l.product_goods, err) != 0 ||
+	    take_or_zero(row, 12, &product_active, err) != 0 || rows_maybe_read(row, 13, &l.product_article, err) != 0 ||
+	    rows_maybe_read(row, 14, &l.inventory, err) != 0 || take_or_zero(row, 15, &l.jtl_stock, err) != 0 ||
 	    take_or_zero(row, 16, &l.temu_stock, err) != 0 || take_or_zero(row, 17, &needs_sync, err) != 0 ||
-	    take_maybe(row, 18, &l.sent_from, err) != 0 || take_maybe(row, 20, &l.article, err) != 0 ||
-	    take_maybe(row, 21, &l.buffer, err) != 0 ||
+	    rows_maybe_read(row, 18, &l.sent_from, err) != 0 || rows_maybe_read(row, 20, &l.article, err) != 0 ||
+	    rows_maybe_read(row, 21, &l.buffer, err) != 0 ||
 	    rows_time_read(db_row_text(row, 7, NULL), &l.sent_ms, err) != 0 ||
 	    rows_time_read(db_row_text(row, 19, NULL), &l.doubt_ms, err) != 0)
 		return -1;

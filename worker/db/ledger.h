@@ -91,8 +91,8 @@ int ledger_rules_set(struct db *db, int64_t shop, const char *rules, struct err 
 /* The JTL that the probes passed on. */
 int ledger_jtl_set(struct db *db, int64_t shop, const char *version, const char *objects, struct err *err) MUSTCHECK;
 
-/* Articles behind active listings of this shop that are behind active listings of other shops too: how many, and the first few by number.
- * One statement, which waits for no lock and may so see what is not committed yet. */
+/* Articles behind active listings of this shop that are behind active listings of other shops too: how many, and the first
+ * LEDGER_SHARED_MAX by number. One statement, which waits for no lock and may so see what is not committed yet. */
 struct ledger_shared {
 	int64_t article, sku_id, other_shop;
 	const char *sku; /* borrowed for the call */

@@ -19,12 +19,6 @@ struct reading {
 	size_t count, rows;
 };
 
-static int take_maybe(const struct db_row *row, int column, struct maybe *out, struct err *err)
-{
-	*out = (struct maybe){ .set = !db_row_null(row, column) };
-	return out->set ? db_row_int64(row, column, &out->value, err) : 0;
-}
-
 static int take_push(void *arg, const struct db_row *row, struct err *err)
 {
 	struct reading *r = arg;
@@ -32,7 +26,7 @@ static int take_push(void *arg, const struct db_row *row, struct err *err)
 	int64_t own;
 
 	if (db_row_int64(row, 0, &push.sku_id, err) != 0 || db_row_int64(row, 1, &push.value, err) != 0 ||
-	    take_maybe(row, 2, &push.wanted, err) != 0 || db_row_int64(row, 3, &own, err) != 0)
+	    rows_maybe_read(row, 2, &push.wanted, err) != 0 || db_row_int64(row, 3, &own, err) != 0)
 		return -1;
 	push.own = own != 0;
 	r->rows++;
@@ -83,8 +77,8 @@ static int take_listing(void *arg, const struct db_row *row, struct err *err)
 	struct old_listing listing = { .sku = sku ? sku : "" };
 	struct maybe goods;
 
-	if (db_row_int64(row, 0, &listing.sku_id, err) != 0 || take_maybe(row, 1, &goods, err) != 0 ||
-	    take_maybe(row, 3, &listing.known, err) != 0)
+	if (db_row_int64(row, 0, &listing.sku_id, err) != 0 || rows_maybe_read(row, 1, &goods, err) != 0 ||
+	    rows_maybe_read(row, 3, &listing.known, err) != 0)
 		return -1;
 	listing.goods_id = goods.set ? goods.value : 0;
 	return r->each(r->arg, &listing, err);

@@ -33,6 +33,12 @@ void rows_maybe(struct dbjson *rows, const char *name, struct maybe value)
 		dbjson_null(rows, name);
 }
 
+int rows_maybe_read(const struct db_row *row, int column, struct maybe *out, struct err *err)
+{
+	*out = (struct maybe){ .set = !db_row_null(row, column) };
+	return out->set ? db_row_int64(row, column, &out->value, err) : 0;
+}
+
 int rows_send(struct db *db, const char *label, const char *sql, struct dbjson *rows, struct db_param *params, size_t count,
               int64_t *affected, struct err *err)
 {

@@ -17,6 +17,8 @@ const char *rows_time(int64_t now_ms, char out[ROWS_TIME_MAX]);
 /* What CONVERT(varchar(33), column, 126) gives, as UTC milliseconds; 0 for NULL. SQL_ROW (PERM): something else is there. */
 int rows_time_read(const char *text, int64_t *ms, struct err *err) MUSTCHECK;
 void rows_maybe(struct dbjson *rows, const char *name, struct maybe value);
+/* A column that may be NULL: not set then. */
+int rows_maybe_read(const struct db_row *row, int column, struct maybe *out, struct err *err) MUSTCHECK;
 
 /* Runs sql with the rows as @j and the other parameters (params[0] is filled here, count includes it). */
 int rows_send(struct db *db, const char *label, const char *sql, struct dbjson *rows, struct db_param *params, size_t count,

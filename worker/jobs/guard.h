@@ -37,7 +37,8 @@ struct guard_facts {
 	int64_t sold_out;       /* SKUs wanted at zero that TEMU still sells */
 };
 
-/* Fills compared, changes, zeros, raises and buffers from the plan; the caller adds the rest. */
+/* Fills compared, changes, zeros, raises and buffers from the plan's changes that nobody has confirmed; the caller adds the rest, and
+ * where no plan is confirmed also counts the buffers of listings that are not changed by them. */
 struct guard_facts guard_count(const struct plan *plan);
 
 struct guard_verdict {

@@ -11,9 +11,9 @@
 #include "worker/db/old_pushes.h"
 #include "worker/db/schema.h"
 #include "worker/jobs/env.h"
+#include "worker/jobs/inventory_sync.h"
 #include "worker/jobs/plan_sides.h"
 
-#define SYNC_JOB "temu_inventory_sync"
 #define OLD_SYSTEM "old_system"
 #define PAGE 500
 #define RESULT_MAX 8192
@@ -49,9 +49,10 @@ static int check_params(const struct json *params, struct err *err)
 		if (strcmp(json_name(member), "plan") != 0 && strcmp(json_name(member), "with") != 0)
 			return err_set(err, ERR_PERM, "BAD_REQUEST", "params.%.60s: unknown; known are plan and with", json_name(member));
 	if (!plan[0] || strlen(plan) >= RUN_ID_MAX)
-		return err_set(err, ERR_PERM, "BAD_REQUEST", "params.plan: the id of a run of %s expected", SYNC_JOB);
+		return err_set(err, ERR_PERM, "BAD_REQUEST", "params.plan: the id of a run of %s expected", inventory_sync_job.id);
 	if (!with[0] || strlen(with) >= RUN_ID_MAX)
-		return err_set(err, ERR_PERM, "BAD_REQUEST", "params.with: the id of a run of %s or \"%s\" expected", SYNC_JOB, OLD_SYSTEM);
+		return err_set(err, ERR_PERM, "BAD_REQUEST", "params.with: the id of a run of %s or \"%s\" expected", inventory_sync_job.id,
+		               OLD_SYSTEM);
 	if (strcmp(plan, with) == 0)
 		return err_set(err, ERR_PERM, "BAD_REQUEST", "params.with: another run than params.plan expected");
 	return 0;
@@ -138,8 +139,9 @@ static int read_run(struct compare *c, struct part *part, struct err *err)
 
 	if (found < 0)
 		return -1;
-	if (found == 0 || strcmp(record.job, SYNC_JOB) != 0 || record.shop != run_shop(c->run)) {
-		err_set(err, ERR_PERM, "PLAN_UNKNOWN", "%s is no run of %s of shop %" PRId64, part->id, SYNC_JOB, run_shop(c->run));
+	if (found == 0 || strcmp(record.job, inventory_sync_job.id) != 0 || record.shop != run_shop(c->run)) {
+		err_set(err, ERR_PERM, "PLAN_UNKNOWN", "%s is no run of %s of shop %" PRId64, part->id, inventory_sync_job.id,
+		        run_shop(c->run));
 		goto out;
 	}
 	part->state = record.state;
