@@ -49,6 +49,7 @@ struct keeper {
 	pthread_mutex_t lock;
 	pthread_cond_t wake, done;
 	bool woken, stopping, ended;
+	int telling;     /* inside the journal */
 	int64_t stop_ms; /* clock_mono_ms */
 	size_t count;
 	struct kept kept[];
@@ -80,15 +81,37 @@ static bool stopping(void *arg)
 	return answer;
 }
 
-/* Not any more at the end, when the journal may be closed already. */
+/* Not any more at the end, when the journal may be closed already: from then on nobody gets in, and who is inside is waited for. */
+static bool may_tell(struct keeper *keeper)
+{
+	bool answer;
+
+	pthread_mutex_lock(&keeper->lock);
+	answer = !keeper->stopping;
+	keeper->telling += answer;
+	pthread_mutex_unlock(&keeper->lock);
+	return answer;
+}
+
+static void told(struct keeper *keeper)
+{
+	pthread_mutex_lock(&keeper->lock);
+	keeper->telling--;
+	pthread_cond_broadcast(&keeper->done);
+	pthread_mutex_unlock(&keeper->lock);
+}
+
 static void tell(struct keeper *keeper, const struct kept *kept, const char *code, const char *text)
 {
 	struct alarm_record alarm = { .shop = kept->shop, .step = "lease", .code = code, .text = text };
 	struct err err = ERR_INIT;
 
 	log_error("%s: %s", code, text);
-	if (!stopping(keeper) && journal_alarm(keeper->journal, &alarm, &err) < 0)
+	if (!may_tell(keeper))
+		return;
+	if (journal_alarm(keeper->journal, &alarm, &err) < 0)
 		log_error("the alarm %s could not be stored: %s (%s)", code, err.text, err.code);
+	told(keeper);
 }
 
 /* Once for each holder; under the lock. */
@@ -326,7 +349,7 @@ static void *keep(void *arg)
 	release_all(keeper);
 	pthread_mutex_lock(&keeper->lock);
 	keeper->ended = true;
-	pthread_cond_signal(&keeper->done);
+	pthread_cond_broadcast(&keeper->done);
 	pthread_mutex_unlock(&keeper->lock);
 	return NULL;
 }
@@ -394,6 +417,8 @@ bool keeper_stop(struct keeper *keeper, int64_t deadline_ms)
 	pthread_cond_broadcast(&keeper->wake);
 	while (!keeper->ended && pthread_cond_timedwait(&keeper->done, &keeper->lock, &until) == 0)
 		;
+	while (keeper->telling > 0)
+		pthread_cond_wait(&keeper->done, &keeper->lock);
 	ended = keeper->ended;
 	pthread_mutex_unlock(&keeper->lock);
 	if (!ended) {

@@ -23,7 +23,8 @@ struct keeper;
  * nothing itself, the thread keeps trying while SQL Server is down. KEEPER_IDENTITY (PERM) when the file cannot be used. All borrowed. */
 struct keeper *keeper_start(const struct settings *settings, struct connpool *pool, struct journal *journal, struct err *err) MUSTCHECK;
 /* Ends the thread and lets the leases expire, waiting until deadline_ms (clock_mono_ms) at most. NULL is fine. false: the thread is still
- * in a login and ends by itself; it uses pool and settings until then, which must not be freed any more. */
+ * in a login and ends by itself; it uses pool and settings until then, which must not be freed any more. The journal is not touched any
+ * more in any case: an alarm that is being stored is waited for, also beyond the deadline. */
 bool keeper_stop(struct keeper *keeper, int64_t deadline_ms) MUSTCHECK;
 
 /* The grip for writing to this shop: held already, or taken now on db. Errors of lease_take; a lease that was lost is taken again

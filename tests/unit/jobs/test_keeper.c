@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include "common/clock.h"
 #include "common/json.h"
@@ -696,6 +697,60 @@ static void a_login_that_hangs_does_not_hold_up_the_end(void **state)
 	snprintf(b.state, sizeof(b.state), "%s", mute.state); /* its files only */
 }
 
+/* An alarm that is being stored keeps the end waiting: the journal is closed next. */
+static struct {
+	_Atomic bool inside, released;
+	int64_t until_ms;
+} hold;
+
+static void hold_writer(void *arg)
+{
+	(void)arg;
+	hold.inside = true;
+	while (!hold.released)
+		world_nap();
+}
+
+static void *release_later(void *arg)
+{
+	(void)arg;
+	while (clock_mono_ms() < hold.until_ms)
+		world_nap();
+	hold.released = true;
+	return NULL;
+}
+
+static void the_journal_is_left_alone_after_the_end(void **state)
+{
+	static void *volatile left[2];
+	pthread_t thread;
+	bool ended;
+
+	(void)state;
+	if (!world.there)
+		skip();
+	two_start(2);
+	await(&b, 1, "\"state\":\"foreign\"");
+	journal_alarm_listen(a.journal, hold_writer, NULL);
+	OK(keeper_take_over(b.keeper, 1, name_of(&a), "me", "test", &err));
+	for (int64_t until = clock_mono_ms() + WAIT_MS; !hold.inside; world_nap())
+		if (clock_mono_ms() >= until)
+			fail_msg("no alarm of the loss");
+	hold.until_ms = clock_mono_ms() + 400;
+	assert_int_equal(pthread_create(&thread, NULL, release_later, NULL), 0);
+	ended = keeper_stop(a.keeper, clock_mono_ms() + 50);
+	assert_true(hold.released);
+	pthread_join(thread, NULL);
+	if (!ended) { /* it goes on to its end by itself, with what it uses */
+		left[0] = a.keeper;
+		left[1] = a.pool;
+		a.pool = NULL;
+	}
+	a.keeper = NULL;
+	assert_int_equal(alarms(&a, "LEASE_LOST: "), 1);
+	assert_true(ended || (left[0] && left[1]));
+}
+
 /* --- */
 
 static int start(void **state)
@@ -737,6 +792,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_changed_meanwhile_is_not_taken_over, clean),
 		cmocka_unit_test_teardown(a_copy_waits_and_is_told_of_when_the_original_lives, clean),
 		cmocka_unit_test_teardown(a_restarted_machine_is_no_news, clean),
+		cmocka_unit_test_teardown(the_journal_is_left_alone_after_the_end, clean),
 		cmocka_unit_test_teardown(blocked_keeps_its_since, clean),
 		cmocka_unit_test_teardown(cut_off_it_stays_held_and_ends_in_time, clean),
 		cmocka_unit_test_teardown(a_login_that_hangs_does_not_hold_up_the_end, clean),
