@@ -281,10 +281,10 @@ static int timed(struct sync *sync, enum sync_step step, int (*work)(struct sync
 	if (rc == 0)
 		rc = work(sync, err);
 	sync->figures.duration_ms[step] = clock_mono_ms() - begun;
-	/* Why the shop's runs are held; a run that gets anywhere is not. */
-	if (rc != 0 && err && err->class == ERR_HOLD)
+	/* Why the shop's runs are held; one that goes on, or fails for another reason, is not. */
+	if (rc != 0 && err->class == ERR_HOLD)
 		jobs_shop_blocked(sync->env, sync->shop->id, err);
-	else if (rc == 0 && !sync->dry)
+	else if (!sync->dry && (rc == 0 || err->class != ERR_CANCELLED))
 		jobs_shop_blocked(sync->env, sync->shop->id, NULL);
 	return rc;
 }

@@ -1309,6 +1309,10 @@ static void a_foreign_lease_holds_the_run_and_says_so(void **state)
 	assert_int_equal(figure_of("{\"mode\":\"quick\",\"dry_run\":true}", RUN_SUCCESS, "planned"), 10);
 	assert_blocked("LEASE_FOREIGN");
 	m.foreign = false;
+	/* A run that fails for another reason is not held. */
+	fail_next(CALL_WANTED, 1, false, ERR_PERM);
+	figure_of(QUICK, RUN_FAILED, "pushed");
+	assert_blocked(NULL);
 	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 10);
 	assert_blocked(NULL);
 }
