@@ -10,6 +10,8 @@ route_handler job_status_get, job_execute_post, job_kpi_get;
 route_handler run_list_get, run_get, run_items_get, run_cancel_post, run_confirm_post;
 /* shop_handlers.c */
 route_handler shop_list_get, shop_writes_put, shop_quarantine_get, shop_quarantine_delete, shop_lease_post;
+/* alarm_handlers.c */
+route_handler alarm_list_get, alarm_ack_post, alarm_snooze_post;
 /* log_handlers.c */
 route_handler log_list_get;
 /* live_handlers.c */

@@ -32,6 +32,7 @@ repeatable(enum proto_command command)
 	case CMD_POOL_STATS:
 	case CMD_PLAN_CONFIRM: /* with a look at what the refusal says */
 	case CMD_QUARANTINE_LIST:
+	case CMD_ALARM_LIST:
 		return true;
 	case CMD_RUN_CANCEL:
 	case CMD_GATE_SET:
@@ -39,6 +40,8 @@ repeatable(enum proto_command command)
 	case CMD_LEASE_TAKE:
 	case CMD_COUNT:
 		return false;
+	case CMD_ALARM_ACK: /* one that is closed with it is unknown the second time */
+	case CMD_ALARM_SNOOZE:
 	}
 	return false;
 }
@@ -388,6 +391,39 @@ workers_lease_take(struct workers *workers, const struct lease_order *order, str
 	add_text(&args, "who", order->who);
 	json_object_close(&args);
 	int rc = ask(workers, CMD_LEASE_TAKE, &args, answer);
+	buf_release(&args);
+	return rc;
+}
+
+int
+workers_alarm_list(struct workers *workers, const struct alarm_query *query, struct answer *answer)
+{
+	struct buf args;
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	add_text(&args, "state", query->state);
+	add_number(&args, "after", query->after);
+	add_number(&args, "limit", query->limit);
+	json_object_close(&args);
+	int rc = ask(workers, CMD_ALARM_LIST, &args, answer);
+	buf_release(&args);
+	return rc;
+}
+
+int
+workers_alarm_handle(struct workers *workers, enum proto_command command, const struct alarm_order *order, struct answer *answer)
+{
+	struct buf args;
+	assert(command == CMD_ALARM_ACK || command == CMD_ALARM_SNOOZE);
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	json_add_int64(&args, "id", order->id);
+	if (command == CMD_ALARM_SNOOZE)
+		json_add_int64(&args, "minutes", order->minutes);
+	add_text(&args, "reason", order->reason);
+	add_text(&args, "who", order->who);
+	json_object_close(&args);
+	int rc = ask(workers, command, &args, answer);
 	buf_release(&args);
 	return rc;
 }

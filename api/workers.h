@@ -96,4 +96,17 @@ struct lease_order {
 };
 int workers_lease_take(struct workers *workers, const struct lease_order *order, struct answer *answer);
 
+struct alarm_query {
+	const char *state;
+	int64_t after, limit;
+};
+int workers_alarm_list(struct workers *workers, const struct alarm_query *query, struct answer *answer);
+
+/* CMD_ALARM_ACK, or CMD_ALARM_SNOOZE, which takes the minutes too. */
+struct alarm_order {
+	int64_t id, minutes;
+	const char *reason, *who;
+};
+int workers_alarm_handle(struct workers *workers, enum proto_command command, const struct alarm_order *order, struct answer *answer);
+
 #endif

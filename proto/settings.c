@@ -103,7 +103,7 @@ is_mail_address(const char *text, size_t len)
 		if (text[i] == '@')
 			at = i;
 	}
-	return at > 0 && at + 1 < len;
+	return at > 0 && at + 1 < len && len <= MAIL_ADDRESS_MAX;
 }
 
 static int

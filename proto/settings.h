@@ -35,6 +35,7 @@ struct shop_settings {
 enum setting_severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_ERROR };
 #define WEBHOOKS_MAX 10
 #define MAIL_TO_MAX 20
+#define MAIL_ADDRESS_MAX 254
 #define WEBHOOK_BODY \
 	"{\"id\":\"{id}\",\"state\":\"{state}\",\"code\":\"{code}\",\"severity\":\"{severity}\",\"shop\":{shop},\"job\":\"{job}\"," \
 	"\"run\":\"{run}\",\"count\":{count},\"time\":\"{time}\",\"text\":\"{text}\"}"

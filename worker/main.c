@@ -11,6 +11,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "proto/settings.h"
+#include "worker/core/alarm_sender.h"
 #include "worker/core/control.h"
 #include "worker/core/events.h"
 #include "worker/core/pool.h"
@@ -41,6 +42,7 @@ struct workers {
 	struct queue *queue;
 	struct pool *pool;
 	struct control *control;
+	struct alarm_sender *alarms;
 	char command_path[200], event_path[200];
 };
 
@@ -141,6 +143,16 @@ start_control(struct workers *workers, struct err *err)
 	return workers->control != NULL ? 0 : -1;
 }
 
+static int
+start_alarms(struct workers *workers, struct err *err)
+{
+	struct alarm_watch watch = { .journal = workers->journal, .settings = &workers->settings };
+	watch.jobs = jobs_table(&watch.job_count);
+	watch.shops = (struct control_shops){ .add = jobs_shop_add, .arg = workers->env };
+	workers->alarms = alarm_sender_start(&watch, err);
+	return workers->alarms != NULL ? 0 : -1;
+}
+
 /* One shop never waits for a thread or a connection that another one has: too few of them in the settings are raised. */
 static void
 raise_limits(struct settings *settings)
@@ -178,7 +190,7 @@ start(struct workers *workers, struct err *err)
 	if (events_start(workers->events, workers->event_path, workers->journal, err) != 0)
 		return -1;
 	workers->pool = pool_start(workers->queue, (int)workers->settings.workers_threads, workers->env, err);
-	if (workers->pool == NULL || start_control(workers, err) != 0)
+	if (workers->pool == NULL || start_alarms(workers, err) != 0 || start_control(workers, err) != 0)
 		return -1;
 	log_info("temu-workers %s is up: boot %s, journal %s, %lld threads, %zu shops, %zu runs taken over", VERSION, workers->boot,
 	         journal_identity(workers->journal), (long long)workers->settings.workers_threads, workers->settings.shop_count,
@@ -224,6 +236,7 @@ drain(struct workers *workers)
 		queue_stop(workers->queue);
 	control_stop(workers->control); /* its numbers come from the pool and the environment */
 	pool_stop(workers->pool);
+	alarm_sender_stop(workers->alarms);
 	jobs_env_free(workers->env);
 	log_sink_set(NULL, NULL);
 	if (workers->journal != NULL)

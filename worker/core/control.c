@@ -28,6 +28,9 @@ static command_handler *const handlers[CMD_COUNT] = {
 	[CMD_QUARANTINE_LIST] = command_quarantine_list,
 	[CMD_QUARANTINE_FREE] = command_quarantine_free,
 	[CMD_LEASE_TAKE] = command_lease_take,
+	[CMD_ALARM_LIST] = command_alarm_list,
+	[CMD_ALARM_ACK] = command_alarm_ack,
+	[CMD_ALARM_SNOOZE] = command_alarm_snooze,
 	[CMD_POOL_STATS] = command_pool_stats,
 };
 

@@ -23,6 +23,9 @@ command_handler command_run_submit, command_run_get, command_run_list, command_r
 command_handler command_hello, command_job_status, command_job_kpi, command_event_read, command_pool_stats;
 /* control_shops.c */
 command_handler command_gate_set, command_shop_list, command_quarantine_list, command_quarantine_free, command_lease_take;
+/* control_alarms.c */
+command_handler command_alarm_list, command_alarm_ack, command_alarm_snooze;
+
 
 /* A list answer stays below PROTO_CHUNK_MAX: room for one more element of at most `size` bytes? */
 bool control_room(const struct buf *data, size_t size);

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include "common/clock.h"
 #include "common/log.h"
+#include "worker/core/alarms.h"
 #include "worker/core/queue_internal.h"
 
 #define JOURNAL_WAIT_MS 1000  /* the disk is full: look again */
@@ -78,7 +79,9 @@ int
 queue_move(struct queue *queue, struct run *run, const struct run_record *next, const char *text, struct err *err)
 {
 	assert(run->moving);
-	int rc = journal_run_move(queue->shared.journal, next, run->record.state, text, err);
+	struct alarm_room room;
+	const struct alarm_end *end = alarm_of_run(next, run->type, run->params, &room);
+	int rc = journal_run_end(queue->shared.journal, next, run->record.state, text, end, err);
 	bool over = rc == 0 && run_state_terminal(next->state);
 	pthread_mutex_lock(&queue->shared.lock);
 	bool ended = rc == 0 && run->ending && next->state != RUN_RUNNING;

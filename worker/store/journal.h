@@ -284,8 +284,7 @@ struct alarm_call {
 	char channel[ALARM_CHANNEL_MAX];
 	bool resolved;        /* what was told last: that it is over */
 	int64_t told_ms;      /* when, 0 = never */
-	int64_t told_seq;     /* the alarm's seq and open_seq then */
-	int64_t told_open_seq;
+	int64_t told_seq;     /* the alarm's seq then */
 	int64_t tries;        /* failed ones for what is to be told now */
 	int64_t tried_ms, next_ms; /* the last try; not before */
 	int64_t given_up_seq; /* the alarm's seq that was given up */

@@ -258,6 +258,26 @@ fake_lease_take(const struct json *args, struct buf *reply)
 	}
 }
 
+/* Alarm 3 is open; one page holds one. */
+static inline void
+fake_alarms(const struct proto_request *request, struct buf *reply)
+{
+	char data[200];
+	const char *who = json_get_string(request->args, "who", "");
+	if (request->command == CMD_ALARM_LIST) {
+		bool all = strcmp(json_get_string(request->args, "state", ""), "all") == 0;
+		snprintf(data, sizeof(data), "{\"open\":1,\"alarms\":[{\"id\":%d}],\"next\":%s}", all ? 1 : 3,
+		         all && json_get_int64(request->args, "after", 0) == 0 ? "1" : "null");
+		proto_reply_encode(reply, data);
+	} else if (json_get_int64(request->args, "id", 0) != 3) {
+		proto_reply_error(reply, PROTO_UNKNOWN_ALARM, "no open alarm has this number", NULL);
+	} else {
+		snprintf(fake.who, sizeof(fake.who), "%.60s/%.30s", who, json_get_string(request->args, "reason", ""));
+		snprintf(data, sizeof(data), "{\"id\":3,\"minutes\":%lld}", (long long)json_get_int64(request->args, "minutes", -1));
+		proto_reply_encode(reply, data);
+	}
+}
+
 static inline void
 fake_answer(const struct proto_request *request, struct buf *reply)
 {
@@ -324,6 +344,11 @@ fake_answer(const struct proto_request *request, struct buf *reply)
 		break;
 	case CMD_LEASE_TAKE:
 		fake_lease_take(request->args, reply);
+		break;
+	case CMD_ALARM_LIST:
+	case CMD_ALARM_ACK:
+	case CMD_ALARM_SNOOZE:
+		fake_alarms(request, reply);
 		break;
 	case CMD_COUNT:
 		break;

@@ -572,6 +572,52 @@ a_lease_is_taken_over_by_name(void **state)
 }
 
 static void
+alarms_are_listed_and_handled(void **state)
+{
+	static const struct refusal lists[] = {
+		{ "/api/alarms?limit=501", NULL, 400, "BAD_REQUEST", "limit" },
+		{ "/api/alarms?after=x", NULL, 400, "BAD_REQUEST", "after" },
+		{ "/api/alarms?state=over", NULL, 400, "BAD_REQUEST", "state" },
+		{ "/api/alarms?open=1", NULL, 400, "BAD_REQUEST", "open" },
+	};
+	static const struct refusal refused[] = {
+		{ "/api/alarms/4/ack", NULL, 404, "UNKNOWN_ALARM", NULL },
+		{ "/api/alarms/0/ack", NULL, 404, "UNKNOWN_ALARM", "id" },
+		{ "/api/alarms/x/ack", NULL, 404, "UNKNOWN_ALARM", "id" },
+		{ "/api/alarms/1234567890123456/ack", NULL, 404, "UNKNOWN_ALARM", "id" },
+		{ "/api/alarms/3/ack", "{\"reason\":1}", 400, "BAD_REQUEST", "reason" },
+		{ "/api/alarms/3/ack", "{\"minutes\":1}", 400, "BAD_REQUEST", "minutes" },
+		{ "/api/alarms/3/ack?who=me", NULL, 400, "BAD_REQUEST", "who" },
+		{ "/api/alarms/4/snooze", "{\"minutes\":60}", 404, "UNKNOWN_ALARM", NULL },
+		{ "/api/alarms/3/snooze", "{}", 400, "BAD_REQUEST", "minutes" },
+		{ "/api/alarms/3/snooze", "{\"minutes\":\"60\"}", 400, "BAD_REQUEST", "minutes" },
+		{ "/api/alarms/3/snooze", "{\"minutes\":-1}", 400, "BAD_REQUEST", "minutes" },
+		{ "/api/alarms/3/snooze", "{\"minutes\":43201}", 400, "BAD_REQUEST", "minutes" },
+		{ "/api/alarms/3/snooze", "{\"minutes\":60,\"until\":1}", 400, "BAD_REQUEST", "until" },
+		{ "/api/alarms/3/snooze", NULL, 400, "BAD_REQUEST", NULL },
+	};
+	(void)state;
+	get("/api/alarms");
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.body, "{\"open\":1,\"alarms\":[{\"id\":3}],\"next\":null}");
+	assert_null(strstr(r.headers, "Link:"));
+	get("/api/alarms?state=all&limit=1");
+	assert_true(client_has_header(&r, "Link: </api/alarms?after=1&limit=1&state=all>; rel=\"next\"") ||
+	            client_has_header(&r, "Link: </api/alarms?after=1&state=all&limit=1>; rel=\"next\""));
+	get("/api/alarms?state=all&after=1");
+	assert_null(strstr(r.headers, "Link:"));
+	expect_refusals("GET", lists, sizeof(lists) / sizeof(lists[0]));
+	client_once(port, "POST", "/api/alarms/3/ack", "", NULL, &r);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.body, "{\"id\":3,\"minutes\":-1}");
+	client_once(port, "POST", "/api/alarms/3/snooze", "", "{\"minutes\":60,\"reason\":\"I see to it\"}", &r);
+	assert_string_equal(r.body, "{\"id\":3,\"minutes\":60}");
+	get("/api/system");
+	assert_non_null(strstr(r.body, "\"who\":\"api 127.0.0.1/I see to it\""));
+	expect_refusals("POST", refused, sizeof(refused) / sizeof(refused[0]));
+}
+
+static void
 logs_are_read_by_cursor(void **state)
 {
 	(void)state;
@@ -959,6 +1005,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(plans_are_confirmed),
 		cmocka_unit_test(a_confirmation_whose_answer_was_lost_is_one),
 		cmocka_unit_test(the_quarantine_is_listed_and_left),
+		cmocka_unit_test(alarms_are_listed_and_handled),
 		cmocka_unit_test(a_lease_is_taken_over_by_name),
 		cmocka_unit_test(logs_are_read_by_cursor),
 		cmocka_unit_test(health_and_numbers),
