@@ -5,24 +5,31 @@
 #include <string.h>
 #include "worker/db/rows.h"
 
-/* r: the old system's rows of a listing, and whether those of them that double another say the same. Where they do not, the product is
- * shown as not in use and the inventory as missing, so that both are written anew. */
+/* r: listings with more than one row in the old system's tables, and whether those rows say the same. Where they do not, the product is
+ * shown as not in use and the inventory as missing, so that both are written anew. Few listings are double, if any: so they are found
+ * first, and only theirs are compared. */
 static const char sql_read[] =
     "SELECT CASE WHEN catalogue_at IS NULL THEN 0 ELSE 1 END, rules, jtl_version, jtl_objects FROM dbo.temu_shop WHERE shop = @shop\n"
     "SELECT l.sku_id, l.goods_id, l.sku, l.active, l.known, l.wanted, l.sent, CONVERT(varchar(33), l.sent_at, 126),\n"
-    "  p.id, p.goods_id, p.sku, p.goods_name, CASE WHEN r.same_products = 1 THEN p.is_active ELSE 0 END, p.jtl_article_id, i.id,\n"
-    "  i.jtl_stock, i.temu_stock, i.needs_sync, l.sent_from, CONVERT(varchar(33), l.doubt_at, 126), l.article, l.buffer\n"
+    "  p.id, p.goods_id, p.sku, p.goods_name, CASE WHEN r.same_products = 0 THEN 0 ELSE p.is_active END, p.jtl_article_id,\n"
+    "  ISNULL(i.id, r.inventory), ISNULL(i.jtl_stock, r.jtl_stock), ISNULL(i.temu_stock, r.temu_stock),\n"
+    "  ISNULL(i.needs_sync, r.needs_sync), l.sent_from, CONVERT(varchar(33), l.doubt_at, 126), l.article, l.buffer\n"
     "FROM dbo.temu_ledger l\n"
     "LEFT JOIN dbo.temu_products p ON p.id = l.product_id AND p.shop = l.shop AND p.sku_id = l.sku_id\n"
-    "LEFT JOIN (SELECT q.sku_id, MIN(n.id) AS id,\n"
+    "LEFT JOIN (SELECT q.sku_id, MIN(n.jtl_stock) AS jtl_stock, MIN(n.temu_stock) AS temu_stock,\n"
+    "    MIN(CONVERT(int, n.needs_sync)) AS needs_sync,\n"
     "    CASE WHEN MIN(q.sku) = MAX(q.sku) AND MIN(q.goods_id) = MAX(q.goods_id)\n"
     "      AND MIN(CONVERT(int, ISNULL(q.is_active, 0))) = MAX(CONVERT(int, ISNULL(q.is_active, 0))) THEN 1 ELSE 0 END AS same_products,\n"
     "    CASE WHEN COUNT(n.id) = COUNT(*) AND MIN(n.jtl_stock) = MAX(n.jtl_stock) AND MIN(n.temu_stock) = MAX(n.temu_stock)\n"
     "      AND MIN(CONVERT(int, n.needs_sync)) = MAX(CONVERT(int, n.needs_sync))\n"
-    "      AND MIN(ISNULL(q.jtl_article_id, 0)) = MAX(ISNULL(q.jtl_article_id, 0)) THEN 1 ELSE 0 END AS same_stock\n"
-    "  FROM dbo.temu_products q LEFT JOIN dbo.temu_inventory n ON n.product_id = q.id\n"
-    "  WHERE q.shop = @shop AND q.sku_id IS NOT NULL GROUP BY q.sku_id) r ON r.sku_id = p.sku_id\n"
-    "LEFT JOIN dbo.temu_inventory i ON i.id = r.id AND r.same_stock = 1\n"
+    "      AND MIN(ISNULL(q.jtl_article_id, 0)) = MAX(ISNULL(q.jtl_article_id, 0)) THEN MIN(n.id) END AS inventory\n"
+    "  FROM (SELECT sku_id FROM dbo.temu_products WHERE shop = @shop AND sku_id IS NOT NULL GROUP BY sku_id HAVING COUNT(*) > 1\n"
+    "    UNION SELECT x.sku_id FROM dbo.temu_products x\n"
+    "    JOIN (SELECT product_id FROM dbo.temu_inventory GROUP BY product_id HAVING COUNT(*) > 1) y ON y.product_id = x.id\n"
+    "    WHERE x.shop = @shop) d\n"
+    "  JOIN dbo.temu_products q ON q.sku_id = d.sku_id AND q.shop = @shop\n"
+    "  LEFT JOIN dbo.temu_inventory n ON n.product_id = q.id GROUP BY q.sku_id) r ON r.sku_id = p.sku_id\n"
+    "LEFT JOIN dbo.temu_inventory i ON i.product_id = p.id AND r.sku_id IS NULL\n"
     "WHERE l.shop = @shop\n"
     "ORDER BY l.sku_id";
 

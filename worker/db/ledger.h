@@ -46,7 +46,7 @@ struct ledger_row {
 	const char *product_sku, *goods_name; /* "" when NULL */
 	bool product_active; /* also false where several rows of the listing differ */
 	struct maybe product_article; /* jtl_article_id */
-	struct maybe inventory; /* the first temu_inventory.id of the listing, not set where its rows differ; the rest is of that row */
+	struct maybe inventory; /* the first temu_inventory.id of the listing, not set where its rows differ; what follows is of that row */
 	int64_t jtl_stock, temu_stock;
 	bool needs_sync;
 };

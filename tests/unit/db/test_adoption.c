@@ -481,19 +481,26 @@ static int take_row(void *arg, const struct ledger_row *row, struct err *unused)
 	struct ledger_row *out = arg;
 
 	(void)unused;
-	if (row->sku_id == 106)
-		*out = *row;
+	if (row->sku_id != out->sku_id)
+		return 0;
+	assert_int_equal(out->goods_id, -1); /* each once */
+	*out = *row;
 	return 0;
+}
+
+static struct ledger_row ledger_of(int64_t sku_id)
+{
+	struct ledger_shop shop;
+	struct ledger_row row = { .sku_id = sku_id, .goods_id = -1 };
+
+	OK(ledger_read(db, 1, &shop, take_row, &row, &err));
+	assert_int_not_equal(row.goods_id, -1);
+	return row;
 }
 
 static struct ledger_row ledger_of_106(void)
 {
-	struct ledger_shop shop;
-	struct ledger_row row = { .sku_id = 0 };
-
-	OK(ledger_read(db, 1, &shop, take_row, &row, &err));
-	assert_int_equal(row.sku_id, 106);
-	return row;
+	return ledger_of(106);
 }
 
 /* So that the next run writes them. */
@@ -528,6 +535,32 @@ static void double_rows_that_differ_count_as_wrong(void **state)
 	/* The old system gave the row another skuId. */
 	run("UPDATE dbo.temu_products SET sku_id = 999 WHERE sku_id = 106");
 	assert_false(ledger_of_106().product.set);
+}
+
+/* One product, whose stock stands there several times; and those that are not double at all, whatever another shop has. */
+static void double_inventory_rows_that_differ_count_as_missing(void **state)
+{
+	struct ledger_row row;
+
+	(void)state;
+	if (!world.there)
+		skip();
+	RUN_ALL(damage);
+	run("INSERT INTO dbo.temu_ledger (shop, sku_id, goods_id, sku, product_id) SELECT 1, sku_id, 1, sku, id FROM dbo.temu_products "
+	    "WHERE sku_id IN (101, 103, 104)");
+	run("INSERT INTO dbo.temu_products (shop, sku, goods_id, sku_id, is_active) VALUES (2, N'x', 7, 101, 0)");
+	row = ledger_of(103);
+	assert_true(row.product_active);
+	assert_false(row.inventory.set);
+	run("UPDATE dbo.temu_inventory SET jtl_stock = 6, temu_stock = 5 WHERE product_id = (SELECT id FROM dbo.temu_products WHERE sku_id = 103)");
+	row = ledger_of(103);
+	assert_true(row.product_active && row.inventory.set);
+	assert_int_equal(row.inventory.value, world_number(db, "SELECT MIN(id) FROM dbo.temu_inventory WHERE jtl_stock = 6"));
+	assert_true(row.jtl_stock == 6 && row.temu_stock == 5 && !row.needs_sync);
+	row = ledger_of(101);
+	assert_true(row.product_active && row.inventory.set && row.jtl_stock == 4 && row.temu_stock == 4);
+	row = ledger_of(104);
+	assert_true(row.product_active && !row.inventory.set);
 }
 
 static int setup(void **state)
@@ -569,6 +602,7 @@ int main(void)
 		cmocka_unit_test_setup(a_cut_connection_is_an_error, clean),
 		cmocka_unit_test_setup(double_rows_are_written_alike, clean),
 		cmocka_unit_test_setup(double_rows_that_differ_count_as_wrong, clean),
+		cmocka_unit_test_setup(double_inventory_rows_that_differ_count_as_missing, clean),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
