@@ -12,6 +12,8 @@ route_handler run_list_get, run_get, run_items_get, run_cancel_post, run_confirm
 route_handler shop_list_get, shop_writes_put, shop_quarantine_get, shop_quarantine_delete, shop_lease_post;
 /* alarm_handlers.c */
 route_handler alarm_list_get, alarm_ack_post, alarm_snooze_post;
+/* schedule_handlers.c */
+route_handler schedule_list_get, schedule_put;
 /* log_handlers.c */
 route_handler log_list_get;
 /* live_handlers.c */

@@ -22,6 +22,8 @@ static const struct route table[] = {
 	{ "GET", "/api/alarms", alarm_list_get },
 	{ "POST", "/api/alarms/{alarm}/ack", alarm_ack_post },
 	{ "POST", "/api/alarms/{alarm}/snooze", alarm_snooze_post },
+	{ "GET", "/api/schedules", schedule_list_get },
+	{ "PUT", "/api/schedules/{name}", schedule_put },
 	{ "GET", "/api/logs", log_list_get },
 	{ "GET", "/api/system", system_get },
 	{ "GET", "/livez", livez_get },

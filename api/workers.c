@@ -32,11 +32,13 @@ repeatable(enum proto_command command)
 	case CMD_POOL_STATS:
 	case CMD_PLAN_CONFIRM: /* with a look at what the refusal says */
 	case CMD_QUARANTINE_LIST:
+	case CMD_SCHEDULE_LIST:
 	case CMD_ALARM_LIST:
 		return true;
 	case CMD_RUN_CANCEL:
 	case CMD_GATE_SET:
 	case CMD_QUARANTINE_FREE:
+	case CMD_SCHEDULE_SET:
 	case CMD_LEASE_TAKE:
 	case CMD_COUNT:
 		return false;
@@ -375,6 +377,32 @@ workers_quarantine_free(struct workers *workers, const struct quarantine_order *
 	add_text(&args, "who", order->who);
 	json_object_close(&args);
 	int rc = ask(workers, CMD_QUARANTINE_FREE, &args, answer);
+	buf_release(&args);
+	return rc;
+}
+
+int
+workers_schedule_list(struct workers *workers, struct answer *answer)
+{
+	return ask(workers, CMD_SCHEDULE_LIST, NULL, answer);
+}
+
+int
+workers_schedule_set(struct workers *workers, const struct schedule_order *order, struct answer *answer)
+{
+	struct buf args;
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	json_add_string(&args, "name", order->name);
+	if (order->paused >= 0)
+		json_add_bool(&args, "paused", order->paused != 0);
+	if (order->when != NULL)
+		json_add_string(&args, "when", order->when);
+	if (order->reset)
+		json_add_bool(&args, "reset", true);
+	add_text(&args, "who", order->who);
+	json_object_close(&args);
+	int rc = ask(workers, CMD_SCHEDULE_SET, &args, answer);
 	buf_release(&args);
 	return rc;
 }

@@ -96,6 +96,15 @@ struct lease_order {
 };
 int workers_lease_take(struct workers *workers, const struct lease_order *order, struct answer *answer);
 
+int workers_schedule_list(struct workers *workers, struct answer *answer);
+
+struct schedule_order {
+	const char *name, *when, *who; /* when NULL: not said */
+	int paused;                    /* 1, 0, -1 = not said */
+	bool reset;
+};
+int workers_schedule_set(struct workers *workers, const struct schedule_order *order, struct answer *answer);
+
 struct alarm_query {
 	const char *state;
 	int64_t after, limit;

@@ -16,6 +16,7 @@
 #include "worker/core/events.h"
 #include "worker/core/pool.h"
 #include "worker/core/queue.h"
+#include "worker/core/scheduler.h"
 #include "worker/jobs/jobs.h"
 #include "worker/jobs/migrate.h"
 #include "worker/store/journal.h"
@@ -41,6 +42,7 @@ struct workers {
 	void *env;
 	struct queue *queue;
 	struct pool *pool;
+	struct scheduler *scheduler;
 	struct control *control;
 	struct alarm_sender *alarms;
 	char command_path[200], event_path[200];
@@ -130,11 +132,28 @@ open_store(struct workers *workers, struct err *err)
 }
 
 static int
+check_schedules(const struct settings *settings, struct err *err)
+{
+	size_t job_count;
+	const struct job_type *const *jobs = jobs_table(&job_count);
+	return scheduler_check(settings, jobs, job_count, err);
+}
+
+static int
+start_scheduler(struct workers *workers, struct err *err)
+{
+	struct scheduler_config config = { .journal = workers->journal, .queue = workers->queue, .settings = &workers->settings };
+	workers->scheduler = scheduler_start(&config, err);
+	return workers->scheduler != NULL ? 0 : -1;
+}
+
+static int
 start_control(struct workers *workers, struct err *err)
 {
 	struct control_config config = { .version = VERSION, .boot = workers->boot, .journal = workers->journal,
 		                         .queue = workers->queue, .settings = &workers->settings };
 	config.shops = (struct control_shops){ jobs_shop_add, jobs_lease_take, workers->env };
+	config.scheduler = workers->scheduler;
 	config.jobs = jobs_table(&config.job_count);
 	config.stats[config.stats_count++] = (struct control_stats){ "queue", queue_stats, workers->queue };
 	config.stats[config.stats_count++] = (struct control_stats){ "workers", pool_stats, workers->pool };
@@ -190,7 +209,7 @@ start(struct workers *workers, struct err *err)
 	if (events_start(workers->events, workers->event_path, workers->journal, err) != 0)
 		return -1;
 	workers->pool = pool_start(workers->queue, (int)workers->settings.workers_threads, workers->env, err);
-	if (workers->pool == NULL || start_alarms(workers, err) != 0 || start_control(workers, err) != 0)
+	if (workers->pool == NULL || start_scheduler(workers, err) != 0 || start_alarms(workers, err) != 0 || start_control(workers, err) != 0)
 		return -1;
 	log_info("temu-workers %s is up: boot %s, journal %s, %lld threads, %zu shops, %zu runs taken over", VERSION, workers->boot,
 	         journal_identity(workers->journal), (long long)workers->settings.workers_threads, workers->settings.shop_count,
@@ -235,6 +254,7 @@ drain(struct workers *workers)
 	if (workers->queue != NULL)
 		queue_stop(workers->queue);
 	control_stop(workers->control); /* its numbers come from the pool and the environment */
+	scheduler_stop(workers->scheduler);
 	pool_stop(workers->pool);
 	alarm_sender_stop(workers->alarms);
 	jobs_env_free(workers->env);
@@ -304,7 +324,7 @@ main(int argc, char **argv)
 		print_config_help();
 		return 0;
 	}
-	if (settings_load(options.config, &workers.settings, &err) != 0) {
+	if (settings_load(options.config, &workers.settings, &err) != 0 || check_schedules(&workers.settings, &err) != 0) {
 		log_error("%s", err.text);
 		return 2;
 	}

@@ -31,6 +31,8 @@ static command_handler *const handlers[CMD_COUNT] = {
 	[CMD_ALARM_LIST] = command_alarm_list,
 	[CMD_ALARM_ACK] = command_alarm_ack,
 	[CMD_ALARM_SNOOZE] = command_alarm_snooze,
+	[CMD_SCHEDULE_LIST] = command_schedule_list,
+	[CMD_SCHEDULE_SET] = command_schedule_set,
 	[CMD_POOL_STATS] = command_pool_stats,
 };
 

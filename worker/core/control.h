@@ -11,6 +11,7 @@
 #include "worker/store/journal.h"
 
 struct control;
+struct scheduler;
 
 /* A member of pool_stats: adds members to an open object, on a server thread, without waiting. */
 struct control_stats {
@@ -38,6 +39,7 @@ struct control_config {
 	struct control_stats stats[CONTROL_STATS_MAX];
 	size_t stats_count;
 	struct control_shops shops;
+	struct scheduler *scheduler; /* NULL = none */
 };
 
 /* Listens on path (ipc_server_start) and answers from then on. NULL on error. */

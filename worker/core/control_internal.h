@@ -27,6 +27,9 @@ command_handler command_gate_set, command_shop_list, command_quarantine_list, co
 command_handler command_alarm_list, command_alarm_ack, command_alarm_snooze;
 
 
+/* control_schedules.c */
+command_handler command_schedule_list, command_schedule_set;
+
 /* A list answer stays below PROTO_CHUNK_MAX: room for one more element of at most `size` bytes? */
 bool control_room(const struct buf *data, size_t size);
 

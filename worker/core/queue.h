@@ -42,6 +42,7 @@ struct queue_request {
 	const char *key;           /* NULL or "" = none */
 	const char *trigger;       /* NULL or "" = "manual" */
 	const struct json *params; /* object; NULL = {} */
+	const char *note;          /* text of its event; NULL = the trigger */
 };
 struct queue_answer {
 	char run_id[RUN_ID_MAX];

@@ -206,7 +206,7 @@ queue_submit(struct queue *queue, const struct queue_request *request, struct qu
 	int rc = check_params(type, run->params, err);
 	if (rc == 0) {
 		if (queue_claim(queue, run, answer, err) == 0)
-			return queue_store(queue, run, "", NULL, answer, err);
+			return queue_store(queue, run, "", request->note, answer, err);
 		rc = submit_refused(queue, run, answer, err);
 	}
 	queue_run_free(run);

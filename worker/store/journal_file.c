@@ -55,6 +55,11 @@ static const char *const schema[] = {
  * file goes back and forth between the two. plan and run: run numbers; made_ms: when it was confirmed. told: its alarm was handed on. */
 static const char additions[] =
 	"CREATE TABLE IF NOT EXISTS plans_confirmed(plan INTEGER PRIMARY KEY, run INTEGER NOT NULL, made_ms INTEGER NOT NULL);"
+	"CREATE TABLE IF NOT EXISTS schedules(name TEXT PRIMARY KEY, when_text TEXT NOT NULL, paused INTEGER NOT NULL, who TEXT NOT NULL,"
+	" changed_ms INTEGER NOT NULL, next_of TEXT NOT NULL, next_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,"
+	" fired_ms INTEGER NOT NULL, run TEXT NOT NULL, refusal TEXT NOT NULL, fires INTEGER NOT NULL, refused INTEGER NOT NULL,"
+	" late_ms INTEGER NOT NULL, late_max_ms INTEGER NOT NULL, missed INTEGER NOT NULL, missed_first_ms INTEGER NOT NULL,"
+	" missed_last_ms INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS quarantine(shop INTEGER, sku_id INTEGER, goods_id INTEGER NOT NULL, sku TEXT NOT NULL,"
 	" code TEXT NOT NULL, text TEXT NOT NULL, request_id TEXT NOT NULL, refusals INTEGER NOT NULL, run TEXT NOT NULL,"
 	" first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL,"
