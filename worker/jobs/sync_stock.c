@@ -10,6 +10,8 @@
 #include "worker/jobs/sync.h"
 
 #define LINES_MAX 20
+#define NULLS_LEAST 2    /* so many articles without a figure, */
+#define NULLS_PERCENT 10 /* and more than this share of all, are no single article's trouble */
 #define EMPTY_LEAST 20 /* so many listings without one article are no coincidence */
 
 struct bundle_entry {
@@ -324,6 +326,21 @@ static int judge_all(struct sync *sync, struct err *err)
 	return 0;
 }
 
+/* Nothing wrong is sent for them, but what is sold out among them stays for sale. */
+static void tell_nulls(struct sync *sync)
+{
+	const struct sync_figures *f = &sync->figures;
+
+	if (f->nulls < NULLS_LEAST || f->nulls * 100 <= NULLS_PERCENT * f->mapped)
+		return;
+	run_partial(sync->run);
+	if (!sync->dry)
+		run_alarm(sync->run, "STOCK_NULL",
+		          "JTL has no figure (NULL) for the stock of %" PRId64 " of %" PRId64 " SKUs: they are left as they are at TEMU, those that "
+		          "are sold out by now too. Look at the views of stock in %s",
+		          f->nulls, f->mapped, sync->env->settings->jtl_database);
+}
+
 static int store_left_out(struct sync *sync, struct err *err)
 {
 	enum { BATCH = 500 };
@@ -494,6 +511,7 @@ int sync_stock(struct sync *sync, struct err *err)
 		listings_keep(&sync->list);
 	if (read_all(sync, err) != 0 || judge_all(sync, err) != 0 || look_again(sync, err) != 0 || store_left_out(sync, err) != 0)
 		return -1;
+	tell_nulls(sync);
 	if ((!sync->dry && store_wanted(sync, err) != 0) || make_report(sync, err) != 0)
 		return -1;
 	log_info("%" PRId64 " listings have an article, %" PRId64 " have none, %" PRId64 " are left out by a rule", f->mapped,
