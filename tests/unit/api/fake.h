@@ -278,6 +278,25 @@ fake_alarms(const struct proto_request *request, struct buf *reply)
 	}
 }
 
+/* The schedule "stock.1" is there; the answer says what was asked. */
+static inline void
+fake_schedules(const struct proto_request *request, struct buf *reply)
+{
+	struct buf args;
+	buf_init(&args, 2000);
+	if (request->command == CMD_SCHEDULE_LIST) {
+		proto_reply_encode(reply, "{\"zone\":\"Europe/Berlin\",\"schedules\":[{\"name\":\"stock.1\"}]}");
+	} else if (strcmp(json_get_string(request->args, "name", ""), "stock.1") != 0) {
+		proto_reply_error(reply, PROTO_UNKNOWN_SCHEDULE, "no schedule of this name", NULL);
+	} else if (strcmp(json_get_string(request->args, "when", "every 5m"), "every 5m") != 0) {
+		proto_reply_error(reply, PROTO_BAD_REQUEST, "field when: not understood", NULL);
+	} else {
+		json_print(request->args, &args);
+		proto_reply_encode(reply, buf_text(&args));
+	}
+	buf_release(&args);
+}
+
 static inline void
 fake_answer(const struct proto_request *request, struct buf *reply)
 {
@@ -349,6 +368,10 @@ fake_answer(const struct proto_request *request, struct buf *reply)
 	case CMD_ALARM_ACK:
 	case CMD_ALARM_SNOOZE:
 		fake_alarms(request, reply);
+		break;
+	case CMD_SCHEDULE_LIST:
+	case CMD_SCHEDULE_SET:
+		fake_schedules(request, reply);
 		break;
 	case CMD_COUNT:
 		break;

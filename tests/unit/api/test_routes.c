@@ -618,6 +618,34 @@ alarms_are_listed_and_handled(void **state)
 }
 
 static void
+schedules_are_listed_and_changed(void **state)
+{
+	static const struct refusal cases[] = {
+		{ "/api/schedules/stock.1", "{\"paused\":1}", 400, "BAD_REQUEST", "paused" },
+		{ "/api/schedules/stock.1", "{\"paused\":null}", 400, "BAD_REQUEST", "paused" },
+		{ "/api/schedules/stock.1", "{\"reset\":\"yes\"}", 400, "BAD_REQUEST", "reset" },
+		{ "/api/schedules/stock.1", "{\"when\":5}", 400, "BAD_REQUEST", "when" },
+		{ "/api/schedules/stock.1", "{\"who\":\"me\"}", 400, "BAD_REQUEST", "who" },
+		{ "/api/schedules/stock.1", "[]", 400, "BAD_REQUEST", NULL },
+		{ "/api/schedules/stock.1", "{\"when\":\"now\"}", 400, "BAD_REQUEST", "when" },
+		{ "/api/schedules/stock.2", "{\"paused\":true}", 404, "UNKNOWN_SCHEDULE", NULL },
+		{ "/api/schedules/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "{\"paused\":true}", 404,
+		  "UNKNOWN_SCHEDULE", "name" },
+	};
+	(void)state;
+	get("/api/schedules");
+	assert_string_equal(r.body, "{\"zone\":\"Europe/Berlin\",\"schedules\":[{\"name\":\"stock.1\"}]}");
+	get("/api/schedules?limit=1");
+	expect_problem(400, "BAD_REQUEST", "limit");
+	client_once(port, "PUT", "/api/schedules/stock.1", "", "{\"paused\":false,\"when\":\"every 5m\"}", &r);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.body, "{\"name\":\"stock.1\",\"paused\":false,\"when\":\"every 5m\",\"who\":\"api 127.0.0.1\"}");
+	client_once(port, "PUT", "/api/schedules/stock%2E1", "", "{\"reset\":true}", &r);
+	assert_string_equal(r.body, "{\"name\":\"stock.1\",\"reset\":true,\"who\":\"api 127.0.0.1\"}");
+	expect_refusals("PUT", cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void
 logs_are_read_by_cursor(void **state)
 {
 	(void)state;
@@ -1007,6 +1035,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(the_quarantine_is_listed_and_left),
 		cmocka_unit_test(alarms_are_listed_and_handled),
 		cmocka_unit_test(a_lease_is_taken_over_by_name),
+		cmocka_unit_test(schedules_are_listed_and_changed),
 		cmocka_unit_test(logs_are_read_by_cursor),
 		cmocka_unit_test(health_and_numbers),
 		cmocka_unit_test(paths_and_methods),
