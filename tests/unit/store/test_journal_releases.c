@@ -37,7 +37,7 @@ ask_raw(sqlite3 *db, const char *text)
 	return answer;
 }
 
-static const char additions[] = "'plans_confirmed', 'quarantine', 'quarantine_in'";
+static const char additions[] = "'plans_confirmed', 'schedules', 'quarantine', 'quarantine_in'";
 
 static const char *
 count_additions(sqlite3 *db)
@@ -87,8 +87,8 @@ an_old_file_is_opened(void **state)
 	assert_int_equal(journal_gate_set(journal, 1, GATE_STOCK, "", "", NULL, &err), 0);
 	journal_close(journal);
 	sqlite3 *db = open_raw();
-	assert_string_equal(count_additions(db), "3");
-	exec_raw(db, "DROP TABLE plans_confirmed; DROP TABLE quarantine");
+	assert_string_equal(count_additions(db), "4");
+	exec_raw(db, "DROP TABLE plans_confirmed; DROP TABLE schedules; DROP TABLE quarantine");
 	assert_string_equal(count_additions(db), "0");
 	sqlite3_close(db);
 
@@ -103,7 +103,7 @@ an_old_file_is_opened(void **state)
 	assert_int_equal(journal_quarantine_count(journal, 1), 1);
 	journal_close(journal);
 	db = open_raw();
-	assert_string_equal(count_additions(db), "3");
+	assert_string_equal(count_additions(db), "4");
 	assert_string_equal(ask_raw(db, "PRAGMA user_version"), "1");
 	sqlite3_close(db);
 	run_record_release(&run);
