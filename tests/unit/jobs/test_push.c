@@ -46,7 +46,7 @@ static struct memory {
 	const char *version, *objects; /* of JTL */
 	bool probe_fails;
 	int checks;         /* of the lease */
-	int lose_at;        /* the lease is lost from this look on; 0 = never */
+	_Atomic int lose_at; /* the lease is lost from this look on; 0 = never; also set in mid-run */
 	bool foreign;       /* the lease is somebody else's */
 	int lost_told;      /* how often the keeper was told */
 	int claims_at; /* a SKU is another shop's from this look on; 0 = never */
