@@ -8,22 +8,35 @@
 
 #define KEY_MAX 101 /* the limit of run_submit's key, and the NUL */
 #define JOB_ID_MAX 63
+#define SHOP_MAX 1000000
 
-/* Exactly the four members of the baseline (O1), whatever else the workers know. */
+static void
+add_member(struct buf *out, const struct json *job, const char *name)
+{
+	struct buf value;
+	const struct json *member = json_get(job, name);
+	buf_init(&value, PROTO_CHUNK_MAX);
+	if (member != NULL)
+		json_print(member, &value);
+	json_add_raw(out, name, member != NULL && !value.failed ? buf_text(&value) : "null");
+	buf_release(&value);
+}
+
+/* At rest and with one shop exactly the four members of the baseline (O1), whatever else the workers know. Behind them stands, while the
+ * newest run is not over, what ended last; and with several shops how each of them is. */
 static void
 add_status(struct buf *out, const struct json *job)
 {
 	static const char *const members[] = { "status", "last_run", "duration_seconds", "error" };
+	enum run_state state;
+	bool under_way = run_state_parse(json_get_string(job, "status", ""), &state) == 0 && !run_state_terminal(state);
 	json_object_open(out, json_name(job));
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		struct buf value;
-		const struct json *member = json_get(job, members[i]);
-		buf_init(&value, PROTO_CHUNK_MAX);
-		if (member != NULL)
-			json_print(member, &value);
-		json_add_raw(out, members[i], member != NULL ? buf_text(&value) : "null");
-		buf_release(&value);
-	}
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		add_member(out, job, members[i]);
+	if (under_way)
+		add_member(out, job, "last_result");
+	if (json_size(json_get(job, "shops")) > 1)
+		add_member(out, job, "shops");
 	json_object_close(out);
 }
 
@@ -48,11 +61,18 @@ job_status_get(struct call *call)
 void
 job_kpi_get(struct call *call)
 {
-	static const char *const allowed[] = { NULL };
+	static const char *const allowed[] = { "window", "shop", NULL };
+	struct kpi_query query = { .job_id = call->params[0] };
 	struct answer answer;
-	if (call_query_parse(call, allowed) != 0)
+	if (call_query_parse(call, allowed) != 0 || call_query_number(call, "shop", SHOP_MAX, &query.shop) != 0)
 		return;
-	workers_job_kpi(call->api->workers, call->params[0], &answer);
+	query.window = call_query(call, "window");
+	if (query.window[0] != '\0' && strcmp(query.window, "24h") != 0 && strcmp(query.window, "7d") != 0 &&
+	    strcmp(query.window, "all") != 0) {
+		call_problem(call, PROTO_BAD_REQUEST, "window", "expected 24h, 7d or all");
+		return;
+	}
+	workers_job_kpi(call->api->workers, &query, &answer);
 	call_answer(call, 200, &answer);
 	answer_release(&answer);
 }
@@ -94,8 +114,8 @@ read_order(struct call *call, const struct json *body, struct run_order *order)
 	else if (order->params != NULL && !json_is_object(order->params))
 		call_problem(call, PROTO_BAD_REQUEST, "params", "expected an object");
 	else if (!json_is_null(shop) &&
-	         (!json_is_number(shop) || json_int64(shop, &order->shop) != 0 || order->shop < 1 || order->shop > 1000000))
-		call_problem(call, PROTO_BAD_REQUEST, "shop", "expected the number of a shop, 1 to 1000000");
+	         (!json_is_number(shop) || json_int64(shop, &order->shop) != 0 || order->shop < 1 || order->shop > SHOP_MAX))
+		call_problem(call, PROTO_BAD_REQUEST, "shop", "expected the number of a shop, 1 to %d", SHOP_MAX);
 	else
 		return 0;
 	return -1;

@@ -196,9 +196,18 @@ workers_job_status(struct workers *workers, struct answer *answer)
 }
 
 int
-workers_job_kpi(struct workers *workers, const char *job_id, struct answer *answer)
+workers_job_kpi(struct workers *workers, const struct kpi_query *query, struct answer *answer)
 {
-	return ask_with_text(workers, CMD_JOB_KPI, "job_id", job_id, answer);
+	struct buf args;
+	buf_init(&args, ARGS_MAX);
+	json_object_open(&args, NULL);
+	json_add_string(&args, "job_id", query->job_id);
+	add_text(&args, "window", query->window);
+	add_number(&args, "shop", query->shop);
+	json_object_close(&args);
+	int rc = ask(workers, CMD_JOB_KPI, &args, answer);
+	buf_release(&args);
+	return rc;
 }
 
 int

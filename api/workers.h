@@ -33,7 +33,6 @@ void answer_release(struct answer *answer);
 /* All: 0 when ok, -1 otherwise; answer_release() after either. Ids are passed as they are; "" and 0 leave an argument out. */
 int workers_hello(struct workers *workers, struct answer *answer);
 int workers_job_status(struct workers *workers, struct answer *answer);
-int workers_job_kpi(struct workers *workers, const char *job_id, struct answer *answer);
 int workers_run_get(struct workers *workers, const char *run_id, struct answer *answer);
 int workers_run_cancel(struct workers *workers, const char *run_id, struct answer *answer);
 int workers_shop_list(struct workers *workers, struct answer *answer);
@@ -45,6 +44,13 @@ struct run_order {
 	const struct json *params;          /* an object, or NULL */
 };
 int workers_run_submit(struct workers *workers, const struct run_order *order, struct answer *answer);
+
+/* window: 24h, 7d or all. */
+struct kpi_query {
+	const char *job_id, *window;
+	int64_t shop;
+};
+int workers_job_kpi(struct workers *workers, const struct kpi_query *query, struct answer *answer);
 
 struct run_query {
 	const char *job_id, *state, *before;

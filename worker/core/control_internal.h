@@ -19,8 +19,10 @@ typedef int command_handler(struct control *control, const struct json *args, st
 /* control_runs.c */
 command_handler command_run_submit, command_run_get, command_run_list, command_run_cancel, command_item_list,
     command_plan_confirm;
+/* control_jobs.c */
+command_handler command_job_status, command_job_kpi;
 /* control_state.c */
-command_handler command_hello, command_job_status, command_job_kpi, command_event_read, command_pool_stats;
+command_handler command_hello, command_event_read, command_pool_stats;
 /* control_shops.c */
 command_handler command_gate_set, command_shop_list, command_quarantine_list, command_quarantine_free, command_lease_take;
 /* control_alarms.c */

@@ -56,6 +56,7 @@ struct fake_state {
 	int submitted;     /* run_submit commands that came */
 	char confirmed[40]; /* the plan that is confirmed, "" = none; with its run and what it was confirmed for */
 	char only[21], who[100];
+	int status;        /* which of fake_statuses job_status answers */
 	bool freed;        /* SKU 9007199254740993 is not in quarantine any more */
 	char gate[20];
 };
@@ -118,11 +119,20 @@ fake_event_read(const struct json *args, struct buf *reply)
 	json_object_open(&data, NULL);
 	json_add_string(&data, "journal", fake.journal);
 	json_add_int64(&data, "first", first);
-	json_add_int64(&data, "last", seq - 1);
+	json_add_int64(&data, "last", seq - 1 < to ? seq - 1 : to);
 	json_array_open(&data, "events");
 	buf_add_text(&data, buf_text(&events));
 	json_array_close(&data);
 	json_add_bool(&data, "more", seq <= to && seq <= fake.last);
+	json_add_int64(&data, "oldest", fake.gone + 1);
+	if (from > fake.gone) {
+		json_add_null(&data, "gone");
+	} else {
+		json_object_open(&data, "gone");
+		json_add_int64(&data, "from", from);
+		json_add_int64(&data, "to", to < fake.gone ? to : fake.gone);
+		json_object_close(&data);
+	}
 	json_object_close(&data);
 	proto_reply_encode(reply, data.data);
 	buf_release(&events);
@@ -297,6 +307,16 @@ fake_schedules(const struct proto_request *request, struct buf *reply)
 	buf_release(&args);
 }
 
+static const char *const fake_statuses[] = {
+	"{\"temu_inventory_sync\":{\"status\":\"success\",\"last_run\":\"2026-11-24T05:04:17Z\",\"duration_seconds\":1.9,\"error\":null,"
+	"\"run_id\":\"x\",\"last_result\":{\"state\":\"success\"},\"shops\":{\"1\":{\"status\":\"success\"}}},\"temu_orders_sync\":"
+	"{\"status\":\"failed\",\"last_run\":null,\"error\":\"no such host\"}}",
+	"{\"temu_inventory_sync\":{\"status\":\"running\",\"last_run\":null,\"duration_seconds\":0.5,\"error\":null,\"last_result\":"
+	"{\"state\":\"failed\"},\"shops\":{\"1\":{\"status\":\"running\"},\"2\":{\"status\":\"never\"}}}}",
+	"{\"j\":{\"status\":\"held\",\"last_run\":null,\"duration_seconds\":null,\"error\":\"waits\"}}",
+	"{\"j\":{\"status\":\"never\",\"last_run\":null,\"duration_seconds\":null,\"error\":null,\"last_result\":null}}",
+};
+
 static inline void
 fake_answer(const struct proto_request *request, struct buf *reply)
 {
@@ -308,15 +328,17 @@ fake_answer(const struct proto_request *request, struct buf *reply)
 		proto_reply_encode(reply, data);
 		break;
 	case CMD_JOB_STATUS:
-		proto_reply_encode(reply, "{\"temu_inventory_sync\":{\"status\":\"success\",\"last_run\":\"2026-11-24T05:04:17Z\","
-		                          "\"duration_seconds\":1.9,\"error\":null,\"run_id\":\"x\"},\"temu_orders_sync\":{\"status\":\"failed\","
-		                          "\"last_run\":null,\"error\":\"no such host\"}}");
+		proto_reply_encode(reply, fake_statuses[fake.status]);
 		break;
 	case CMD_JOB_KPI:
 		if (strcmp(json_get_string(request->args, "job_id", ""), "temu_inventory_sync") != 0)
 			proto_reply_error(reply, PROTO_UNKNOWN_JOB, "no job of this id", NULL);
 		else
-			proto_reply_encode(reply, "{\"job_id\":\"temu_inventory_sync\",\"kpi\":{\"success_rate\":\"99.5%\"}}");
+			snprintf(data, sizeof(data), "{\"job_id\":\"temu_inventory_sync\",\"kpi\":{\"success_rate\":\"99.5%%\"},\"detail\":"
+			         "{\"window\":\"%.10s\",\"shop\":%lld}}", json_get_string(request->args, "window", "7d"),
+			         (long long)json_get_int64(request->args, "shop", 0));
+		if (strcmp(json_get_string(request->args, "job_id", ""), "temu_inventory_sync") == 0)
+			proto_reply_encode(reply, data);
 		break;
 	case CMD_RUN_SUBMIT:
 		fake_run_submit(request->args, reply);
@@ -426,6 +448,8 @@ fake_obey(const char *word, long long n)
 		ipc_publish(fake.publisher, "not an event", 12);
 	} else if (strcmp(word, "gone") == 0) {
 		fake.gone = n;
+	} else if (strcmp(word, "status") == 0) {
+		fake.status = (int)n;
 	} else if (strcmp(word, "slow") == 0) {
 		fake.slow_ms = (int)n;
 	} else if (strcmp(word, "lose") == 0) {

@@ -224,12 +224,37 @@ status_has_exactly_the_shape_of_the_baseline(void **state)
 	assert_true(client_has_header(&r, "Content-Type: application/json"));
 }
 
+/* While the newest run is not over, what ended last stands beside it; with several shops, each of them. */
+static void
+the_last_result_stays_visible(void **state)
+{
+	(void)state;
+	fake_say(&process, "status", 1);
+	get("/api/jobs/status");
+	assert_string_equal(r.body, fake_statuses[1]);
+	fake_say(&process, "status", 2);
+	get("/api/jobs/status");
+	assert_string_equal(r.body, "{\"j\":{\"status\":\"held\",\"last_run\":null,\"duration_seconds\":null,\"error\":\"waits\","
+	                            "\"last_result\":null}}");
+	fake_say(&process, "status", 3);
+	get("/api/jobs/status");
+	assert_string_equal(r.body, "{\"j\":{\"status\":\"never\",\"last_run\":null,\"duration_seconds\":null,\"error\":null}}");
+	fake_say(&process, "status", 0);
+}
+
 static void
 kpi_is_passed_on(void **state)
 {
 	(void)state;
 	get("/api/jobs/temu_inventory_sync/kpi");
-	assert_string_equal(r.body, "{\"job_id\":\"temu_inventory_sync\",\"kpi\":{\"success_rate\":\"99.5%\"}}");
+	assert_string_equal(r.body, "{\"job_id\":\"temu_inventory_sync\",\"kpi\":{\"success_rate\":\"99.5%\"},"
+	                            "\"detail\":{\"window\":\"7d\",\"shop\":0}}");
+	get("/api/jobs/temu_inventory_sync/kpi?window=24h&shop=2");
+	assert_non_null(strstr(r.body, "\"detail\":{\"window\":\"24h\",\"shop\":2}"));
+	get("/api/jobs/temu_inventory_sync/kpi?window=1h");
+	expect_problem(400, "BAD_REQUEST", "window");
+	get("/api/jobs/temu_inventory_sync/kpi?shop=1000001");
+	expect_problem(400, "BAD_REQUEST", "shop");
 	get("/api/jobs/dance/kpi");
 	expect_problem(404, "UNKNOWN_JOB", NULL);
 }
@@ -663,6 +688,13 @@ logs_are_read_by_cursor(void **state)
 	assert_non_null(strstr(r.body, "\"next\":\"j-1:1000000\""));
 	get("/api/logs?after=j-0:1");
 	expect_problem(410, "WRONG_JOURNAL", NULL);
+	fake_say(&process, "gone", 40); /* a place that retention went over: an answer that says so, and a way on */
+	get("/api/logs?from=3&to=5");
+	assert_non_null(strstr(r.body, "\"events\":[],\"more\":false,\"oldest\":41,\"gone\":{\"from\":3,\"to\":5},\"next\":\"j-1:5\""));
+	get("/api/logs?after=j-1:10");
+	assert_non_null(strstr(r.body, "\"gone\":{\"from\":11,\"to\":40}"));
+	assert_non_null(strstr(r.body, "[{\"seq\":41,"));
+	fake_say(&process, "gone", 0);
 	get("/api/logs");
 	assert_int_equal(r.status, 200);
 	publish(500);
@@ -1021,6 +1053,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_has_exactly_the_shape_of_the_baseline),
+		cmocka_unit_test(the_last_result_stays_visible),
 		cmocka_unit_test(kpi_is_passed_on),
 		cmocka_unit_test(a_job_is_triggered_at_once),
 		cmocka_unit_test(the_same_key_is_the_same_run),

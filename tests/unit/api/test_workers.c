@@ -165,10 +165,11 @@ arguments_that_are_too_large_are_refused_here(void **state)
 {
 	struct answer answer;
 	char *big = malloc(200001);
+	struct kpi_query query = { .job_id = big };
 	(void)state;
 	memset(big, 'x', 200000);
 	big[200000] = '\0';
-	assert_int_equal(workers_job_kpi(workers, big, &answer), -1);
+	assert_int_equal(workers_job_kpi(workers, &query, &answer), -1);
 	assert_int_equal(answer.code, PROTO_TOO_LARGE);
 	answer_release(&answer);
 	free(big);

@@ -215,21 +215,29 @@ hello(void **state)
 	proto_reply_release(&reply);
 }
 
+#define NEVER "\"status\":\"never\",\"last_run\":null,\"duration_seconds\":null,\"error\":null,\"last_result\":null"
+
 static void
 never_run(void **state)
 {
 	(void)state;
 	struct proto_reply reply = must(CMD_JOB_STATUS, NULL);
-	assert_string_equal(print(json_get(reply.data, "other")),
-	                    "{\"status\":\"never\",\"last_run\":null,\"duration_seconds\":null,\"error\":null}");
+	assert_string_equal(print(json_get(reply.data, "other")), "{" NEVER ",\"shops\":{\"1\":{" NEVER "},\"2\":{" NEVER "}}}");
 	assert_int_equal(json_size(reply.data), 2); /* the third is run on demand only */
 	assert_null(json_get(reply.data, "global"));
 	proto_reply_release(&reply);
 	reply = must(CMD_JOB_KPI, "{\"job_id\":\"other\"}");
-	assert_string_equal(print(reply.data), "{\"job_id\":\"other\",\"kpi\":{\"success_rate\":null,\"avg_duration\":null,"
-	                    "\"max_duration\":null,\"last_error\":null,\"error_rate\":null,\"retry_count\":0}}");
+	assert_string_equal(print(json_get(reply.data, "kpi")), "{\"success_rate\":null,\"avg_duration\":null,\"max_duration\":null,"
+	                    "\"last_error\":null,\"error_rate\":null,\"retry_count\":0}");
+	assert_string_equal(json_get_string(reply.data, "job_id", ""), "other");
+	assert_string_equal(print(json_get(reply.data, "detail")), "{\"window\":\"7d\",\"shop\":null,\"runs\":0,\"states\":{"
+	                    "\"success\":0,\"partial\":0,\"failed\":0,\"cancelled\":0},\"duration_seconds\":{\"p50\":null,\"p95\":null,"
+	                    "\"p99\":null},\"queue_wait_seconds\":{\"average\":null,\"max\":null},\"last_success\":null,"
+	                    "\"consecutive_failures\":0,\"items\":{\"pushed\":0,\"refused\":0},\"days\":[]}");
 	proto_reply_release(&reply);
 	refused(CMD_JOB_KPI, "{\"job_id\":\"nothing\"}", PROTO_UNKNOWN_JOB);
+	refused(CMD_JOB_KPI, "{\"job_id\":\"other\",\"window\":\"1h\"}", PROTO_BAD_REQUEST);
+	refused(CMD_JOB_KPI, "{\"job_id\":\"other\",\"shop\":3}", PROTO_UNKNOWN_SHOP);
 	refused(CMD_JOB_KPI, "{}", PROTO_BAD_REQUEST);
 }
 
@@ -242,7 +250,7 @@ status_and_kpi(void **state)
 	run_to("{}", RUN_SUCCESS, id);
 	struct proto_reply reply = must(CMD_JOB_STATUS, NULL);
 	const struct json *toy = json_get(reply.data, "toy");
-	assert_int_equal(json_size(toy), 4);
+	assert_string_equal(json_name(json_first(toy)), "status");
 	assert_string_equal(json_get_string(toy, "status", ""), "success");
 	assert_true(json_is_null(json_get(toy, "error")) && json_is_number(json_get(toy, "duration_seconds")));
 	const char *last_run = json_get_string(toy, "last_run", "");
@@ -255,14 +263,58 @@ status_and_kpi(void **state)
 	toy = json_get(reply.data, "toy");
 	assert_string_equal(json_get_string(toy, "status", ""), "failed");
 	assert_string_equal(json_get_string(toy, "error", ""), "step two: never");
+	assert_string_equal(json_get_string(json_get(toy, "last_result"), "error", ""), "step two: never");
 	proto_reply_release(&reply);
 	reply = must(CMD_JOB_KPI, "{\"job_id\":\"toy\"}");
-	const struct json *kpi = json_get(reply.data, "kpi");
+	const struct json *kpi = json_get(reply.data, "kpi"), *detail = json_get(reply.data, "detail");
 	assert_int_equal(json_size(kpi), 6);
 	assert_string_equal(json_get_string(kpi, "success_rate", ""), "50.0%");
 	assert_string_equal(json_get_string(kpi, "error_rate", ""), "50.0%");
 	assert_string_equal(json_get_string(kpi, "avg_duration", ""), "0.0s");
 	assert_string_equal(json_get_string(kpi, "last_error", ""), "step two: never");
+	assert_int_equal(json_get_int64(detail, "runs", 0), 2);
+	assert_int_equal(json_get_int64(detail, "consecutive_failures", 0), 1);
+	assert_int_equal(json_get_int64(json_first(json_get(detail, "days")), "failed", 0), 1);
+	assert_int_equal(strlen(json_get_string(json_first(json_get(detail, "days")), "day", "")), strlen("2026-11-24"));
+	assert_int_equal(clock_parse(json_get_string(detail, "last_success", ""), &year), 0);
+	assert_true(json_is_number(json_get(json_get(detail, "duration_seconds"), "p99")));
+	assert_true(json_is_number(json_get(json_get(detail, "queue_wait_seconds"), "max")));
+	proto_reply_release(&reply);
+	reply = must(CMD_JOB_KPI, "{\"job_id\":\"toy\",\"window\":\"all\",\"shop\":2}");
+	assert_int_equal(json_get_int64(json_get(reply.data, "detail"), "shop", 0), 2);
+	assert_int_equal(json_get_int64(json_get(reply.data, "detail"), "runs", -1), 0);
+	proto_reply_release(&reply);
+}
+
+/* Of one shop's job while another run is under way: the members say so, the last result stays beside them. */
+static void
+status_beside_a_run(void **state)
+{
+	char args[100], id[RUN_ID_MAX];
+	(void)state;
+	run_to("{\"do\":\"perm\"}", RUN_FAILED, id);
+	struct proto_reply reply = must(CMD_RUN_SUBMIT, "{\"job_id\":\"toy\",\"shop\":2,\"params\":{\"do\":\"block\"}}");
+	with_id(json_get_string(reply.data, "run_id", ""), args);
+	snprintf(id, sizeof(id), "%s", json_get_string(reply.data, "run_id", ""));
+	proto_reply_release(&reply);
+	fixture_await_blocked(1);
+	reply = must(CMD_JOB_STATUS, NULL);
+	const struct json *toy = json_get(reply.data, "toy"), *shops = json_get(toy, "shops");
+	assert_string_equal(json_get_string(toy, "status", ""), "running");
+	assert_true(json_is_null(json_get(toy, "error")));
+	assert_string_equal(json_get_string(json_get(toy, "last_result"), "state", ""), "failed");
+	assert_string_equal(json_get_string(json_get(shops, "1"), "status", ""), "failed");
+	assert_string_equal(json_get_string(json_get(shops, "2"), "status", ""), "running");
+	assert_true(json_is_null(json_get(json_get(shops, "2"), "last_result")));
+	assert_string_equal(print(json_get(json_get(shops, "1"), "last_result")), print(json_get(toy, "last_result")));
+	proto_reply_release(&reply);
+	reply = must(CMD_RUN_CANCEL, args);
+	proto_reply_release(&reply);
+	fixture_await_state(&fixture, id, RUN_CANCELLED);
+	reply = must(CMD_JOB_STATUS, NULL);
+	shops = json_get(json_get(reply.data, "toy"), "shops");
+	assert_string_equal(json_get_string(json_get(json_get(shops, "2"), "last_result"), "state", ""), "cancelled");
+	assert_string_equal(json_get_string(json_get(json_get(reply.data, "toy"), "last_result"), "state", ""), "cancelled");
 	proto_reply_release(&reply);
 }
 
@@ -537,6 +589,7 @@ read_chunks(void **state)
 			assert_int_equal(json_get_int64(event, "seq", -1), expected++);
 		assert_int_equal(json_get_int64(reply.data, "first", -1), from);
 		assert_int_equal(json_get_int64(reply.data, "count", -1), (int64_t)json_size(list));
+		assert_true(json_is_null(json_get(reply.data, "gone")) && json_get_int64(reply.data, "oldest", 0) == 1);
 		from = json_get_int64(reply.data, "last", -1) + 1;
 		more = json_get_bool(reply.data, "more", true);
 		proto_reply_release(&reply);
@@ -559,6 +612,33 @@ read_chunks(void **state)
 	assert_int_equal(json_size(json_get(reply.data, "events")), 0);
 	proto_reply_release(&reply);
 	refused(CMD_EVENT_READ, "{}", PROTO_BAD_REQUEST);
+}
+
+/* A place below what retention left: the answer says what is gone, and goes on behind it. */
+static void
+events_that_are_gone(void **state)
+{
+	const struct journal_retention rules = { .days = -1, .runs_days = 90 }; /* up to tomorrow */
+	struct journal_retention_pass pass;
+	struct err err = ERR_INIT;
+	char expected[100];
+	(void)state;
+	assert_int_equal(journal_retention_pass(fixture.journal, &rules, &pass, &err), 0);
+	assert_true(pass.events > 5);
+	struct proto_reply reply = must(CMD_EVENT_READ, "{\"from\":2,\"to\":4}");
+	assert_string_equal(print(json_get(reply.data, "gone")), "{\"from\":2,\"to\":4}");
+	assert_int_equal(json_get_int64(reply.data, "last", 0), 4);
+	assert_false(json_get_bool(reply.data, "more", true));
+	proto_reply_release(&reply);
+	reply = must(CMD_EVENT_READ, "{\"from\":2,\"run_id\":\"toy.1.000000000001\"}");
+	int64_t oldest = json_get_int64(reply.data, "oldest", 0);
+	assert_int_equal(oldest, pass.events + 1);
+	snprintf(expected, sizeof(expected), "{\"from\":2,\"to\":%lld}", (long long)oldest - 1);
+	assert_string_equal(print(json_get(reply.data, "gone")), expected);
+	proto_reply_release(&reply);
+	reply = must(CMD_EVENT_READ, "{\"from\":1}");
+	assert_int_equal(json_get_int64(json_first(json_get(reply.data, "events")), "seq", 0), oldest);
+	proto_reply_release(&reply);
 }
 
 /* Live batches: in order, without a hole, the same as the journal has, with a heartbeat behind them. */
@@ -622,10 +702,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hello), cmocka_unit_test(never_run), cmocka_unit_test(status_and_kpi), cmocka_unit_test(submit_get_cancel),
-		cmocka_unit_test(lists), cmocka_unit_test(gates_and_shops), cmocka_unit_test(confirm), cmocka_unit_test(quarantine),
+		cmocka_unit_test(hello), cmocka_unit_test(never_run), cmocka_unit_test(status_and_kpi), cmocka_unit_test(status_beside_a_run),
+		cmocka_unit_test(submit_get_cancel), cmocka_unit_test(lists), cmocka_unit_test(gates_and_shops), cmocka_unit_test(confirm), cmocka_unit_test(quarantine),
 		cmocka_unit_test(lease), cmocka_unit_test(numbers), cmocka_unit_test(bad_messages),
-		cmocka_unit_test(read_chunks), cmocka_unit_test(live_events), cmocka_unit_test(oversized_group), cmocka_unit_test(stopping),
+		cmocka_unit_test(read_chunks), cmocka_unit_test(events_that_are_gone), cmocka_unit_test(live_events), cmocka_unit_test(oversized_group), cmocka_unit_test(stopping),
 	};
 	log_init("test", LEVEL_ERROR, LOG_TEXT);
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
