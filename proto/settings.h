@@ -94,6 +94,7 @@ struct settings {
 	/* workers */
 	int64_t workers_threads, workers_attempts, workers_backoff_ms, workers_backoff_max_ms, workers_hold_ms, workers_queue, workers_drain_ms;
 	int64_t run_deadline_s;
+	int64_t retention_days, retention_runs_days, retention_max_mb; /* of the journal */
 	/* alarms */
 	int64_t alarms_stale_minutes, alarms_attempts, alarms_backoff_ms, alarms_timeout_ms;
 	char *alarms_ca_file;

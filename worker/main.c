@@ -10,6 +10,7 @@
 #include "common/daemon.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/zone.h"
 #include "proto/settings.h"
 #include "worker/core/alarm_sender.h"
 #include "worker/core/control.h"
@@ -37,6 +38,7 @@ struct options {
 struct workers {
 	char boot[24];
 	struct settings settings;
+	struct zone *zone; /* of the days that figures are counted by */
 	struct events *events;
 	struct journal *journal;
 	void *env;
@@ -105,6 +107,14 @@ print_config_help(void)
 
 /* --- start ---------------------------------------------------------------------------------------------------------- */
 
+static int64_t
+local_day(int64_t time_ms, void *zone)
+{
+	struct zone_time local;
+	zone_local(zone, time_ms, &local);
+	return zone_days(local.year, local.month, local.day);
+}
+
 static int
 open_store(struct workers *workers, struct err *err)
 {
@@ -119,16 +129,22 @@ open_store(struct workers *workers, struct err *err)
 	snprintf(workers->event_path, sizeof(workers->event_path), "%s/events.sock", settings->run_folder);
 	if (daemon_folder(settings->run_folder, err) != 0 || daemon_folder(settings->state_folder, err) != 0)
 		return -1;
+	workers->zone = zone_load(settings->zone, err);
+	if (workers->zone == NULL)
+		return -1;
 	workers->events = events_new(workers->boot, err);
 	if (workers->events == NULL)
 		return -1;
 	struct journal_config config = { .path = path, .boot = workers->boot, .publish = events_publish, .publish_arg = workers->events,
-		                         .queue_max = LOG_QUEUE, .free_floor_bytes = FREE_FLOOR };
+		                         .queue_max = LOG_QUEUE, .free_floor_bytes = FREE_FLOOR, .day_of = local_day,
+		                         .day_arg = workers->zone };
 	workers->journal = journal_open(&config, err);
 	if (workers->journal == NULL)
 		return -1;
 	log_sink_set(events_log, workers->journal);
-	return 0;
+	struct journal_retention rules = { .days = settings->retention_days, .runs_days = settings->retention_runs_days,
+		                           .max_bytes = settings->retention_max_mb << 20 };
+	return journal_retention_start(workers->journal, &rules, err);
 }
 
 static int
@@ -157,6 +173,7 @@ start_control(struct workers *workers, struct err *err)
 	config.jobs = jobs_table(&config.job_count);
 	config.stats[config.stats_count++] = (struct control_stats){ "queue", queue_stats, workers->queue };
 	config.stats[config.stats_count++] = (struct control_stats){ "workers", pool_stats, workers->pool };
+	config.stats[config.stats_count++] = (struct control_stats){ "journal", journal_stats, workers->journal };
 	config.stats[config.stats_count++] = (struct control_stats){ NULL, jobs_env_stats, workers->env };
 	workers->control = control_start(&config, workers->command_path, err);
 	return workers->control != NULL ? 0 : -1;
@@ -253,7 +270,9 @@ drain(struct workers *workers)
 {
 	if (workers->queue != NULL)
 		queue_stop(workers->queue);
-	control_stop(workers->control); /* its numbers come from the pool and the environment */
+	control_stop(workers->control); /* its numbers come from the pool, the environment and the retention */
+	if (workers->journal != NULL)
+		journal_retention_stop(workers->journal);
 	scheduler_stop(workers->scheduler);
 	pool_stop(workers->pool);
 	alarm_sender_stop(workers->alarms);
