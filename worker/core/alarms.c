@@ -123,7 +123,7 @@ alarm_due(const struct alarm_state *state, const struct alarm_channel *channel, 
 		call = &none;
 	bool told = call->told_seq >= state->open_seq; /* of this opening */
 	int64_t retry_ms = call->tries > 0 ? believable(call->next_ms, ALARM_HOUR_MS, now_ms) : 0;
-	int64_t quiet_ms = call->told_ms > 0 ? believable(call->told_ms + ALARM_HOUR_MS, ALARM_HOUR_MS, now_ms) : 0;
+	int64_t quiet_ms = call->rang_ms > 0 ? believable(call->rang_ms + ALARM_HOUR_MS, ALARM_HOUR_MS, now_ms) : 0;
 	quiet_ms = later(quiet_ms, state->snoozed_ms);
 	if (alarm_kind(state->code)->severity < channel->least || state->seq <= call->given_up_seq)
 		return nothing;
@@ -162,6 +162,8 @@ alarm_called(struct alarm_call *call, const struct alarm_policy *policy, enum al
 	call->tried_ms = now_ms;
 	call->next_ms = 0;
 	if (error == NULL) {
+		if (news == ALARM_OPEN || call->resolved || call->told_ms == 0) /* else it is the other half of a pair */
+			call->rang_ms = now_ms;
 		call->resolved = news == ALARM_RESOLVED;
 		call->told_ms = now_ms;
 		call->told_seq = seq;

@@ -284,6 +284,7 @@ struct alarm_call {
 	char channel[ALARM_CHANNEL_MAX];
 	bool resolved;        /* what was told last: that it is over */
 	int64_t told_ms;      /* when, 0 = never */
+	int64_t rang_ms;      /* when it was told of an opening last */
 	int64_t told_seq;     /* the alarm's seq then */
 	int64_t tries;        /* failed ones for what is to be told now */
 	int64_t tried_ms, next_ms; /* the last try; not before */

@@ -358,10 +358,10 @@ journal_alarm_snooze(struct journal *journal, int64_t id, int64_t until_ms, cons
 static int
 apply_called(struct journal *journal, struct change *change, struct err *err)
 {
-	static const char replace[] = "INSERT OR REPLACE INTO alarm_calls(alarm, resolved, told_ms, told_seq, tries, tried_ms, next_ms,"
-	                              " given_up_seq, channel, error) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+	static const char replace[] = "INSERT OR REPLACE INTO alarm_calls(alarm, resolved, told_ms, rang_ms, told_seq, tries, tried_ms, next_ms,"
+	                              " given_up_seq, channel, error) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 	const struct alarm_call *call = change->data;
-	const int64_t numbers[] = { call->alarm, call->resolved, call->told_ms, call->told_seq,
+	const int64_t numbers[] = { call->alarm, call->resolved, call->told_ms, call->rang_ms, call->told_seq,
 		                        call->tries, call->tried_ms, call->next_ms, call->given_up_seq };
 	const int count = (int)(sizeof(numbers) / sizeof(numbers[0]));
 	sqlite3_stmt *statement = lite_use(&journal->writer, replace, err);
@@ -389,21 +389,21 @@ journal_alarm_called(struct journal *journal, const struct alarm_call *call, str
 static void
 read_call(sqlite3_stmt *statement, int64_t alarm, struct alarm_call *call)
 {
-	int64_t *const numbers[] = { &call->told_ms,  &call->told_seq, &call->tries,
+	int64_t *const numbers[] = { &call->told_ms,  &call->rang_ms, &call->told_seq, &call->tries,
 		                         &call->tried_ms, &call->next_ms,  &call->given_up_seq };
 
 	*call = (struct alarm_call){ .alarm = alarm, .resolved = sqlite3_column_int(statement, 0) != 0 };
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		*numbers[i] = sqlite3_column_int64(statement, i + 1);
-	lite_copy(statement, 7, call->channel, sizeof(call->channel));
-	lite_copy(statement, 8, call->error, sizeof(call->error));
+	lite_copy(statement, 8, call->channel, sizeof(call->channel));
+	lite_copy(statement, 9, call->error, sizeof(call->error));
 }
 
 /* The newest ALARM_CHANNELS_MAX of an alarm: channels that are not configured any more leave their rows. The number, or -1. */
 static int
 read_calls(struct lite *lite, int64_t alarm, struct alarm_call calls[ALARM_CHANNELS_MAX], struct err *err)
 {
-	static const char select[] = "SELECT resolved, told_ms, told_seq, tries, tried_ms, next_ms, given_up_seq, channel, error"
+	static const char select[] = "SELECT resolved, told_ms, rang_ms, told_seq, tries, tried_ms, next_ms, given_up_seq, channel, error"
 	                             " FROM alarm_calls WHERE alarm = ? ORDER BY max(told_ms, tried_ms) DESC LIMIT ?";
 	sqlite3_stmt *statement = lite_use(lite, select, err);
 	int status = statement ? 1 : -1, count = 0;

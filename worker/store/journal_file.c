@@ -71,7 +71,7 @@ static const char additions[] =
 	" snoozed_ms INTEGER NOT NULL, resolved_ms INTEGER NOT NULL, resolved_text TEXT NOT NULL, UNIQUE(code, shop, job));"
 	"CREATE INDEX IF NOT EXISTS alarms_open ON alarms(shop) WHERE resolved_ms = 0;"
 	"CREATE TABLE IF NOT EXISTS alarm_calls(alarm INTEGER, channel TEXT, resolved INTEGER NOT NULL, told_ms INTEGER NOT NULL,"
-	" told_seq INTEGER NOT NULL, tries INTEGER NOT NULL, tried_ms INTEGER NOT NULL,"
+	" rang_ms INTEGER NOT NULL, told_seq INTEGER NOT NULL, tries INTEGER NOT NULL, tried_ms INTEGER NOT NULL,"
 	" next_ms INTEGER NOT NULL, given_up_seq INTEGER NOT NULL, error TEXT NOT NULL, PRIMARY KEY(alarm, channel)) WITHOUT ROWID;"
 	KPI_TABLES;
 
