@@ -37,7 +37,8 @@ ask_raw(sqlite3 *db, const char *text)
 	return answer;
 }
 
-static const char additions[] = "'plans_confirmed', 'schedules', 'quarantine', 'quarantine_in'";
+static const char additions[] = "'plans_confirmed', 'schedules', 'quarantine', 'quarantine_in', 'kpi_days', 'kpi_durations',"
+                                " 'kpi_last', 'runs_figures'";
 
 static const char *
 count_additions(sqlite3 *db)
@@ -87,8 +88,9 @@ an_old_file_is_opened(void **state)
 	assert_int_equal(journal_gate_set(journal, 1, GATE_STOCK, "", "", NULL, &err), 0);
 	journal_close(journal);
 	sqlite3 *db = open_raw();
-	assert_string_equal(count_additions(db), "4");
-	exec_raw(db, "DROP TABLE plans_confirmed; DROP TABLE schedules; DROP TABLE quarantine");
+	assert_string_equal(count_additions(db), "8");
+	exec_raw(db, "DROP TABLE plans_confirmed; DROP TABLE schedules; DROP TABLE quarantine; DROP TABLE kpi_days;"
+	             " DROP TABLE kpi_durations; DROP TABLE kpi_last; DROP INDEX runs_figures");
 	assert_string_equal(count_additions(db), "0");
 	sqlite3_close(db);
 
@@ -103,7 +105,7 @@ an_old_file_is_opened(void **state)
 	assert_int_equal(journal_quarantine_count(journal, 1), 1);
 	journal_close(journal);
 	db = open_raw();
-	assert_string_equal(count_additions(db), "4");
+	assert_string_equal(count_additions(db), "8");
 	assert_string_equal(ask_raw(db, "PRAGMA user_version"), "1");
 	sqlite3_close(db);
 	run_record_release(&run);
@@ -178,6 +180,11 @@ back_and_forth(void **state)
 	journal = open_with(NULL, 100);
 	assert_int_equal(journal_last(journal), 4);
 	assert_int_equal(journal_gate(journal, 1), GATE_STOCK);
+	struct kpi_query query = { .job = "sync", .span_ms = INT64_MAX }; /* a run that the other release ended counts too */
+	struct run_kpi kpi;
+	assert_int_equal(journal_run_kpi(journal, &query, &kpi, &err), 0);
+	assert_int_equal(kpi.success, 1);
+	run_kpi_release(&kpi);
 	assert_int_equal(journal_run_get(journal, "sync.1.000000000003", &got, &err), 1);
 	assert_int_equal(journal_plan_confirmed(journal, plan.id, id, &err), 1);
 	assert_string_equal(id, carrier.id);
