@@ -303,7 +303,11 @@ class ByWhatItReads(Attempt):
         self.assertEqual((run["state"], run["result"]["pushed"]), ("partial", 0), run)
         alarm = self.stack.alarms("STOCK_NULL")[-1]
         self.assertIn("%d of %d SKUs" % (run["result"]["null_stocks"], run["result"]["mapped"]), alarm)
+        self.assertIn("STOCK_NULL", self.open_alarms(), "the end of its own run does not end it")
         self.assertEqual(self.written(), [])
+
+    def open_alarms(self):
+        return {alarm["code"] for alarm in self.stack.request("GET", "/api/alarms")[2]["alarms"]}
 
     def make_view(self, text):
         with self.database() as connection:
