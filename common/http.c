@@ -153,7 +153,7 @@ static int http_url_read(const char *text, const char *kind, struct http_url *ou
 	CURLU *url = curl_url();
 	int rc = 0;
 
-	*out = (struct http_url){ NULL };
+	*out = (struct http_url){ .scheme = NULL };
 	if (url == NULL)
 		return err_set(err, ERR_TEMP, "HTTP_MEMORY", "out of memory for a URL");
 	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
