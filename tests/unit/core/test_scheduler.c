@@ -2,6 +2,8 @@
  * clock stands still until a test moves it. */
 #include "tests/unit/core/engine_fixture.h"
 
+#include "proto/proto.h"
+#include "worker/core/control_internal.h"
 #include "worker/core/scheduler.h"
 #include "worker/store/journal_schedules.h"
 
@@ -690,6 +692,99 @@ wrong_schedules_are_refused_at_the_start(void **state)
 	scheduler_stop(NULL);
 }
 
+/* A request as it comes from the socket; the answer is the caller's (proto_reply_release). */
+static struct proto_reply
+ask(struct control *control, const char *message)
+{
+	static struct buf reply;
+	struct proto_reply read;
+	struct err err = ERR_INIT;
+	buf_release(&reply);
+	buf_init(&reply, 1 << 20);
+	control_answer(control, message, strlen(message), &reply);
+	if (proto_reply_decode(reply.data, reply.len, &read, &err) != 0)
+		fail_msg("%s", err.text);
+	buf_release(&reply);
+	return read;
+}
+
+static void
+commands_are_answered(void **state)
+{
+	static const struct {
+		const char *args;
+		enum proto_error code;
+		const char *says;
+	} cases[] = {
+		{ "{}", PROTO_BAD_REQUEST, "name" },
+		{ "{\"name\":\"\"}", PROTO_UNKNOWN_SCHEDULE, "" },
+		{ "{\"name\":\"three\",\"paused\":true}", PROTO_UNKNOWN_SCHEDULE, "three" },
+		{ "{\"name\":\"one\"}", PROTO_BAD_REQUEST, "field paused" },
+		{ "{\"name\":\"one\",\"reset\":false}", PROTO_BAD_REQUEST, "field paused" },
+		{ "{\"name\":\"one\",\"paused\":1}", PROTO_BAD_REQUEST, "paused" },
+		{ "{\"name\":\"one\",\"when\":\"never\"}", PROTO_BAD_REQUEST, "field when: \"never\": not understood: minute" },
+		{ "{\"name\":\"one\",\"paused\":true,\"reset\":true}", PROTO_BAD_REQUEST, "field reset" },
+		{ "{\"name\":\"one\",\"paused\":true,\"why\":\"so\"}", PROTO_BAD_REQUEST, "why" },
+	};
+	char message[300];
+	(void)state;
+	begin(0);
+	struct control control = { .config = { .journal = fx.journal, .queue = fx.queue, .settings = &fx.settings, .scheduler = scheduler } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"schedule_set\",\"args\":%s}", cases[i].args);
+		struct proto_reply refused = ask(&control, message);
+		if (refused.ok || refused.code != cases[i].code || strstr(refused.text, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].args, refused.ok ? "taken" : refused.text);
+		proto_reply_release(&refused);
+	}
+	struct proto_reply reply = ask(&control, "{\"v\":1,\"cmd\":\"schedule_set\",\"args\":{\"name\":\"one\",\"paused\":true,\"who\":\"me\"}}");
+	assert_true(reply.ok);
+	assert_true(json_get_bool(reply.data, "paused", false));
+	proto_reply_release(&reply);
+	reply = ask(&control, "{\"v\":1,\"cmd\":\"schedule_list\",\"args\":{}}");
+	assert_true(reply.ok);
+	assert_string_equal(json_get_string(find(reply.data, "one"), "changed_by", ""), "me");
+	proto_reply_release(&reply);
+	control.config.scheduler = NULL;
+	reply = ask(&control, "{\"v\":1,\"cmd\":\"schedule_list\",\"args\":{}}");
+	assert_int_equal(json_size(json_get(reply.data, "schedules")), 0);
+	proto_reply_release(&reply);
+	reply = ask(&control, "{\"v\":1,\"cmd\":\"schedule_set\",\"args\":{\"name\":\"one\",\"paused\":true}}");
+	assert_int_equal(reply.code, PROTO_UNKNOWN_SCHEDULE);
+	proto_reply_release(&reply);
+}
+
+/* As many as the settings may have, each as long as it may be: the answer fits. */
+static void
+the_longest_list_fits(void **state)
+{
+	static struct schedule_settings many[SCHEDULES_MAX];
+	static char names[SCHEDULES_MAX][SCHEDULE_NAME_MAX];
+	char who[101], when[101], message[300];
+	(void)state;
+	memset(who, '"', 100);
+	who[100] = '\0';
+	snprintf(when, sizeof(when), "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31 0 * * *");
+	for (int i = 0; i < SCHEDULES_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "%060d", i);
+		many[i] = (struct schedule_settings){ .name = names[i], .job = job_toy, .shop = 1, .when = when, .params = no_params };
+	}
+	fx.settings.schedules = many;
+	fx.settings.schedule_count = SCHEDULES_MAX;
+	begin(0);
+	for (int i = 0; i < SCHEDULES_MAX; i++)
+		must_set((struct scheduler_order){ .name = names[i], .paused = 1, .who = who });
+	struct control control = { .config = { .scheduler = scheduler } };
+	struct proto_reply reply = ask(&control, "{\"v\":1,\"cmd\":\"schedule_list\",\"args\":{}}");
+	assert_true(reply.ok);
+	assert_int_equal(json_size(json_get(reply.data, "schedules")), SCHEDULES_MAX);
+	proto_reply_release(&reply);
+	snprintf(message, sizeof(message), "{\"v\":1,\"cmd\":\"schedule_set\",\"args\":{\"name\":\"%s\",\"reset\":true}}", names[99]);
+	reply = ask(&control, message);
+	assert_true(reply.ok);
+	proto_reply_release(&reply);
+}
+
 static atomic_bool changing;
 
 static void *
@@ -736,6 +831,7 @@ main(void)
 		TEST(a_clock_set_back_brings_no_start_again), TEST(a_kill_after_the_run_was_stored_starts_no_second),
 		TEST(a_stop_keeps_the_start_for_the_next_life), TEST(a_full_disk_keeps_the_start),
 		TEST(two_at_once_do_not_wait_for_each_other), TEST(wrong_schedules_are_refused_at_the_start),
+		TEST(commands_are_answered), TEST(the_longest_list_fits),
 		TEST(changed_and_read_from_many_threads),
 	};
 	log_init("test", LEVEL_ERROR, LOG_TEXT);
