@@ -17,7 +17,7 @@ ENDED = ("success", "partial", "failed", "cancelled")
 class Attempt(StackCase):
     """Begins and ends in step."""
     orders_faults, articles = True, 60
-    settings = {"temu.push_batch": 5, "temu.in_flight": 1, "old_system.quiet_s": 2}
+    settings = {"temu.push_batch": 5, "temu.in_flight": 1, "old_system.quiet_s": 2}  # which is how long some of them take
     shop_settings = {"zero_share_percent": 20, "zero_share_least": 2, "raise_share_percent": 100}
 
     def setUp(self):
@@ -132,6 +132,21 @@ class AtTheWrongMoment(Attempt):
         self.stack.gateway_control("POST", "/clear")
         self.assertEqual(self.stack.await_run(run_id)["state"], "success")
         self.assert_in_step()
+
+    def test_quick_after_the_old_system_has_worked(self):
+        """It raised at TEMU what is sold out again by now: the ledger knows nothing of it."""
+        sku_id = next(iter(self.change_stock(1, to=0)))
+        self.assertEqual(self.sync()["state"], "success")
+        self.old_system_logs()
+        self.stack.gateway_control("POST", "/set", {"sku_id": sku_id, "stock": 40})
+        for mode in ("quick", "quick", "full"):
+            status, _, answer = self.stack.execute(mode)
+            self.assertEqual(status, 202, answer)
+            run = self.stack.await_run(answer["run_id"])
+            if mode == "quick":
+                self.assertEqual((run["state"], run["error"]["code"]), ("failed", "QUICK_NEEDS_FULL"), run)
+            self.rows("UPDATE dbo.temu_ledger SET sent_at = DATEADD(minute, -10, sent_at) WHERE sku_id = %d; SELECT 1", (sku_id,))
+        self.assertEqual((run["state"], self.stack.temu_stock()[sku_id]["stock"]), ("success", 0), run)
 
     def test_the_schema_is_migrated_in_mid_push(self):
         run_id = self.in_mid_push(30)

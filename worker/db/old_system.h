@@ -14,4 +14,8 @@
  * (HOLD): names the newest such row (job_id, time, level) and says to stop it. A table that does not exist is silent. One statement. */
 int old_system_check(struct db *db, int64_t quiet_s, struct err *err) MUSTCHECK;
 
+/* Whether what was last read of the shop at TEMU is still true as far as the old system goes: 0 when the table has no such row since
+ * quiet_s before that read (temu_shop.catalogue_at). QUICK_NEEDS_FULL (PERM) otherwise. One statement. */
+int old_system_check_read(struct db *db, int64_t shop, int64_t quiet_s, struct err *err) MUSTCHECK;
+
 #endif

@@ -56,6 +56,13 @@ static int prepare_work(struct db *db, void *arg, struct err *err)
 	return probe_jtl(db, sync, err);
 }
 
+static int old_read_work(struct db *db, void *arg, struct err *err)
+{
+	struct sync *sync = arg;
+
+	return old_system_check_read(db, sync->shop->id, sync->env->settings->old_quiet_s, err);
+}
+
 int sync_check_old_system(struct sync *sync, struct err *err)
 {
 	return sync_db(sync, false, 1, old_system_work, sync, err);
@@ -119,6 +126,8 @@ int sync_prepare(struct sync *sync, struct err *err)
 	if (!sync->full && !sync->state.complete)
 		return err_set(err, ERR_PERM, "QUICK_NEEDS_FULL",
 		               "TEMU was never read completely for shop %" PRId64 ": run mode full first", sync->shop->id);
+	if (!sync->full && sync_db(sync, false, 1, old_read_work, sync, err) != 0)
+		return -1;
 	log_info("JTL %s, collation %s%s; %zu listings in the ledger", sync->probe.version, sync->probe.collation,
 	         sync->probe.snapshot ? ", read committed snapshot" : "", sync->list.count);
 	if (watch_jtl(sync, err) != 0)

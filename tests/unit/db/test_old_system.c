@@ -111,6 +111,43 @@ static void a_container_that_writes_utc_is_seen(void **state)
 	assert_non_null(strstr(err.text, "1764000600"));
 }
 
+static bool read_counts(int64_t shop)
+{
+	int rc;
+
+	err_clear(&err);
+	rc = old_system_check_read(db, shop, QUIET, &err);
+	if (rc != 0) {
+		assert_string_equal(err.code, "QUICK_NEEDS_FULL");
+		assert_int_equal(err.class, ERR_PERM);
+	}
+	return rc == 0;
+}
+
+static void what_was_read_before_it_worked_does_not_count(void **state)
+{
+	(void)state;
+	if (!world.there)
+		skip();
+	assert_true(world_run_sql(db, "DELETE FROM dbo.temu_shop\n"
+	                              "INSERT INTO dbo.temu_shop (shop, catalogue_at) VALUES (1, DATEADD(hour, -6, SYSUTCDATETIME()))\n"
+	                              "INSERT INTO dbo.temu_shop (shop, catalogue_at) VALUES (2, SYSUTCDATETIME())"));
+	row("temu_inventory_1764000300", "INFO", -7 * 3600 - QUIET - 60); /* an hour more: it might be UTC */
+	row("temu_inventory_sync.1.000000000042", "INFO", -5 * 3600);
+	assert_true(read_counts(1));
+	row("temu_inventory_1764000600", "INFO", -6 * 3600 - QUIET + 60); /* before the read, and may have been at work in it */
+	assert_false(read_counts(1));
+	assert_non_null(strstr(err.text, "1764000600"));
+	row("temu_inventory_1764000900", "INFO", -3 * 3600);
+	assert_false(read_counts(1));
+	assert_non_null(strstr(err.text, "1764000900"));
+	assert_true(read_counts(2));
+	assert_true(read_counts(3)); /* never read: another check's business */
+	assert_true(world_run_sql(db, "DELETE FROM dbo.scheduler_logs"));
+	row_by("SYSUTCDATETIME", "temu_inventory_1764000300", "INFO", -6 * 3600 + 60);
+	assert_false(read_counts(1));
+}
+
 static void our_own_lines_do_not_count(void **state)
 {
 	(void)state;
@@ -215,6 +252,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_was_written_long_ago_does_not_count, clean),
 		cmocka_unit_test_teardown(a_clock_ahead_counts_for_a_day, clean),
 		cmocka_unit_test_teardown(a_container_that_writes_utc_is_seen, clean),
+		cmocka_unit_test_teardown(what_was_read_before_it_worked_does_not_count, clean),
 		cmocka_unit_test_teardown(our_own_lines_do_not_count, clean),
 		cmocka_unit_test_teardown(a_job_name_of_full_length_is_cut, clean),
 		cmocka_unit_test_teardown(without_the_table_nobody_was_here, clean),

@@ -49,6 +49,7 @@ static struct memory {
 	_Atomic int lose_at; /* the lease is lost from this look on; 0 = never; also set in mid-run */
 	bool foreign;       /* the lease is somebody else's */
 	int lost_told;      /* how often the keeper was told */
+	bool old_read;      /* the old system worked since TEMU was read */
 	int claims_at; /* a SKU is another shop's from this look on; 0 = never */
 	int claims;
 	int old_system_at;  /* the old system is seen from this look on; 0 = never */
@@ -576,6 +577,12 @@ int old_system_check(struct db *db, int64_t quiet_s, struct err *err)
 	if (m.old_system_at == 0 || m.old_system < m.old_system_at)
 		return 0;
 	return err_set(err, ERR_HOLD, "OLD_SYSTEM", "a fresh row");
+}
+
+int old_system_check_read(struct db *db, int64_t shop, int64_t quiet_s, struct err *err)
+{
+	(void)db, (void)shop, (void)quiet_s;
+	return m.old_read ? err_set(err, ERR_PERM, "QUICK_NEEDS_FULL", "a row since") : 0;
 }
 
 int jtl_probe_diff(const char *before, const char *after, struct buf *out)
@@ -1422,6 +1429,19 @@ static void the_old_system_is_looked_for_twice(void **state)
 	assert_int_equal(figure_of(QUICK, RUN_SUCCESS, "pushed"), 10);
 }
 
+static void what_was_read_before_the_old_system_worked_is_not_believed(void **state)
+{
+	struct ended ended;
+
+	NEED_WORLD();
+	m.old_read = true;
+	ended = run_to(QUICK, RUN_FAILED);
+	assert_string_equal(ended.record.error_code, "QUICK_NEEDS_FULL");
+	ended_release(&ended);
+	figure_of(FULL, RUN_SUCCESS, "pushed");
+	m.old_read = false;
+}
+
 /* --- JTL --- */
 
 static int64_t count_events(const char *run, const char *text)
@@ -2245,6 +2265,7 @@ int main(void)
 		TEST(a_lease_lost_while_a_call_waits),
 		TEST(a_slow_answer_is_awaited_without_statements),
 		TEST(the_old_system_is_looked_for_twice),
+		TEST(what_was_read_before_the_old_system_worked_is_not_believed),
 		TEST(a_jtl_that_changed_is_told_once),
 		TEST(a_jtl_that_changed_and_does_not_fit_holds),
 		TEST(a_confirmed_plan_is_sent),
