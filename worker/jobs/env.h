@@ -36,10 +36,9 @@ void jobs_shop_blocked(struct jobs_env *env, int64_t shop, const struct err *err
 #define JOBS_DB_TRIES 4
 
 /* Takes a connection, works, puts it back; transaction: work stands between BEGIN and COMMIT, behind the fence (NULL = none: reads
- * and tests only, every write of a run shows its grip). Work that failed for the moment
- * (deadlock, lock time-out, cut connection, lost answer to COMMIT, too busy) is done again up to JOBS_DB_TRIES times in all with
- * short waits, on a fresh connection if the old one is doubtful: so work must be repeatable and start from nothing each time.
- * limit as connpool_take. */
+ * and tests only, every write of a run shows its grip). Work that failed for the moment (deadlock, lock time-out, cut connection, lost
+ * answer to COMMIT, too busy) is done again up to JOBS_DB_TRIES times in all with short waits, on a fresh connection if the old one is
+ * doubtful: so work must be repeatable and start from nothing each time. limit as connpool_take. */
 int jobs_db_run(struct jobs_env *env, const struct db_limit *limit, const struct db_fence *fence, bool transaction,
                 db_work_fn *work, void *arg, struct err *err) MUSTCHECK;
 

@@ -13,8 +13,8 @@
 const struct job_type *const *jobs_table(size_t *count);
 
 /* What every job's begin gets as env. Connects nothing itself (a thread takes the shops' leases as soon as it can): the daemon starts and
- * answers while SQL Server is down. settings and journal are
- * borrowed until jobs_env_free. NULL with err on failure. Free after all runs have ended. */
+ * answers while SQL Server is down. settings and journal are borrowed until jobs_env_free. NULL with err on failure. Free after all runs
+ * have ended. */
 void *jobs_env_new(const struct settings *settings, struct journal *journal, struct err *err) MUSTCHECK;
 void jobs_env_free(void *env);
 /* Adds members to the open JSON object of pool_stats: "pool":{...},"rates":[...]. Any thread, does not wait. */
