@@ -27,6 +27,7 @@ struct sink {
 	pthread_cond_t changed;
 	bool stopping;
 	int count;               /* requests or mails that came in full */
+	char text[100000];       /* the thread's own */
 	char *kept[SINK_KEEP];   /* head and body; of a mail the whole conversation */
 };
 
@@ -76,14 +77,14 @@ sink_say(int fd, const char *text)
 static void
 sink_serve_hook(struct sink *sink, int fd)
 {
-	static char text[100000];
+	char *text = sink->text;
 	char answer[120];
 	for (;;) {
 		size_t len = 0, whole = 0;
 		const char *end = NULL, *length;
 		text[0] = '\0';
 		while (end == NULL || len < whole) {
-			if (!sink_read(sink, fd, text, sizeof(text), &len))
+			if (!sink_read(sink, fd, text, sizeof(sink->text), &len))
 				return;
 			end = strstr(text, "\r\n\r\n");
 			length = strstr(text, "Content-Length: ");
@@ -104,7 +105,7 @@ sink_serve_hook(struct sink *sink, int fd)
 static void
 sink_serve_mail(struct sink *sink, int fd)
 {
-	static char text[100000];
+	char *text = sink->text;
 	size_t len = 0, at = 0;
 	bool data = false, login = false;
 	char answer[60];
@@ -113,7 +114,7 @@ sink_serve_mail(struct sink *sink, int fd)
 	for (;;) {
 		char *line = text + at, *end = strstr(line, data ? "\r\n.\r\n" : "\r\n");
 		if (end == NULL) {
-			if (!sink_read(sink, fd, text, sizeof(text), &len))
+			if (!sink_read(sink, fd, text, sizeof(sink->text), &len))
 				return;
 			continue;
 		}
@@ -160,14 +161,17 @@ sink_main(void *arg)
 	return NULL;
 }
 
-/* port 0: any; else the one it had before. */
+/* Listens already, but nobody serves: for a fork before there are threads. port 0: any; else the one it had before. */
 static void
-sink_start(struct sink *sink, bool mail, int status, int port)
+sink_open(struct sink *sink, bool mail, int status, int port)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
 	int on = 1;
-	*sink = (struct sink){ .mail = mail, .status = status, .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	memset(sink, 0, sizeof(*sink));
+	sink->mail = mail;
+	sink->status = status;
+	sink->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert(sink->fd >= 0);
 	setsockopt(sink->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(sink->fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(sink->fd, 16) != 0 ||
@@ -176,8 +180,20 @@ sink_start(struct sink *sink, bool mail, int status, int port)
 	sink->port = ntohs(address.sin_port);
 	pthread_mutex_init(&sink->lock, NULL);
 	pthread_cond_init(&sink->changed, NULL);
+}
+
+static void
+sink_serve(struct sink *sink)
+{
 	if (pthread_create(&sink->thread, NULL, sink_main, sink) != 0)
 		abort();
+}
+
+static void
+sink_start(struct sink *sink, bool mail, int status, int port)
+{
+	sink_open(sink, mail, status, port);
+	sink_serve(sink);
 }
 
 static void

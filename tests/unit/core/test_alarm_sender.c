@@ -383,13 +383,16 @@ static void
 killed(bool calls)
 {
 	fixture_init(&fx);
-	sink_start(&hook, false, 0, 0);
-	sink_start(&pulse, false, 200, 0);
-	sink_start(&mail, true, 250, 0);
+	sink_open(&hook, false, 0, 0);
+	sink_open(&pulse, false, 200, 0);
+	sink_open(&mail, true, 250, 0);
 	configure("h");
 	pid_t pid = fork();
 	if (pid == 0)
 		child(calls);
+	sink_serve(&hook);
+	sink_serve(&pulse);
+	sink_serve(&mail);
 	if (calls) {
 		sink_await(&hook, 1);
 		kill(pid, SIGKILL);
