@@ -88,6 +88,7 @@ struct settings {
 	int64_t write_batch;  /* 100 */
 	int64_t lease_ttl_s;  /* one writer a shop */
 	int64_t old_quiet_s;  /* of the old system's log */
+	bool mirror_enabled;  /* our own lines there */
 	/* temu */
 	int64_t temu_rate, temu_in_flight, temu_timeout_ms, temu_page_size, temu_push_batch, temu_attempts;
 	char *temu_ca_file;

@@ -25,7 +25,7 @@
 #define VERSION "0.1"
 #define LOG_QUEUE 20000
 #define FREE_FLOOR (64LL << 20)
-#define OWN_CONNECTIONS 1  /* of the database, beside those of the runs: the leases' */
+#define OWN_CONNECTIONS 2  /* of the database, beside those of the runs: the leases' and the log mirror's */
 #define DEAF_MAX_MS 15000 /* longer than it takes to notice and to listen anew */
 
 enum mode { MODE_RUN, MODE_MIGRATE, MODE_PLAN, MODE_REPORT, MODE_CHECK, MODE_HELP_CONFIG, MODE_VERSION, MODE_HELP };

@@ -12,12 +12,14 @@
 
 struct blocked;
 struct keeper;
+struct mirror;
 
 struct jobs_env {
 	const struct settings *settings; /* borrowed */
 	struct journal *journal;         /* borrowed */
 	struct connpool *pool;
 	struct keeper *keeper;
+	struct mirror *mirror; /* NULL = off */
 	struct blocked *blocked;
 };
 

@@ -10,11 +10,13 @@
 #include "worker/jobs/env.h"
 #include "worker/jobs/inventory_sync.h"
 #include "worker/jobs/keeper.h"
+#include "worker/jobs/mirror.h"
 #include "worker/jobs/plan_compare.h"
 #include "worker/temu/temu_budget.h"
 
 #define STOP_MS 2000
 #define KEEPER_STOP_MS 500
+#define MIRROR_STOP_MS 300 /* more: it ends while the keeper does */
 
 static const struct job_type *const table[] = { &inventory_sync_job, &plan_compare_job };
 
@@ -62,7 +64,11 @@ static int start(struct jobs_env *env, const struct connpool_config *config, str
 	if (!env->pool)
 		return -1;
 	env->keeper = keeper_start(env->settings, env->pool, env->journal, err);
-	return env->keeper ? 0 : -1;
+	if (!env->keeper)
+		return -1;
+	if (env->settings->mirror_enabled)
+		env->mirror = mirror_start(env->settings, env->pool, env->journal, err);
+	return env->mirror || !env->settings->mirror_enabled ? 0 : -1;
 }
 
 void *jobs_env_new(const struct settings *settings, struct journal *journal, struct err *err)
@@ -93,21 +99,32 @@ void *jobs_env_new(const struct settings *settings, struct journal *journal, str
 	return env;
 }
 
+static void end_pool(struct connpool *pool)
+{
+	struct err err = ERR_INIT;
+
+	if (pool && connpool_stop(pool, clock_mono_ms() + STOP_MS, &err) != 0)
+		log_warning("connection pool: %s", err.text);
+	else
+		connpool_free(pool);
+}
+
 void jobs_env_free(void *arg)
 {
 	struct jobs_env *env = arg;
-	struct err err = ERR_INIT;
-	bool alone;
+	bool kept, copied;
 
 	if (!env)
 		return;
-	alone = keeper_stop(env->keeper, clock_mono_ms() + KEEPER_STOP_MS);
-	if (!alone)
+	mirror_ask_stop(env->mirror);
+	kept = keeper_stop(env->keeper, clock_mono_ms() + KEEPER_STOP_MS);
+	copied = mirror_stop(env->mirror, clock_mono_ms() + MIRROR_STOP_MS);
+	if (!kept)
 		log_warning("the leases were not given back: their thread is still in a login");
-	else if (env->pool && connpool_stop(env->pool, clock_mono_ms() + STOP_MS, &err) != 0)
-		log_warning("connection pool: %s", err.text);
-	else
-		connpool_free(env->pool);
+	if (!copied)
+		log_info("the log mirror is still in a login or a statement: it goes on at the next start");
+	if (kept && copied)
+		end_pool(env->pool);
 	blocked_free(env->blocked);
 	free(env);
 }
@@ -150,6 +167,7 @@ void jobs_env_stats(void *arg, struct buf *out)
 	json_array_open(out, "rates");
 	temu_budget_each(add_budget, out);
 	json_array_close(out);
+	mirror_add(env->mirror, out);
 }
 
 void jobs_shop_add(void *arg, int64_t shop, struct buf *out)

@@ -17,7 +17,7 @@ const struct job_type *const *jobs_table(size_t *count);
  * have ended. */
 void *jobs_env_new(const struct settings *settings, struct journal *journal, struct err *err) MUSTCHECK;
 void jobs_env_free(void *env);
-/* Adds members to the open JSON object of pool_stats: "pool":{...},"rates":[...]. Any thread, does not wait. */
+/* Adds members to the open JSON object of pool_stats: "pool":{...},"rates":[...],"mirror":{...}. Any thread, does not wait. */
 void jobs_env_stats(void *env, struct buf *out);
 /* For control_shops: adds "lease":{...} and "blocked":{...} to a shop's open object; keeper_take_over. Any thread, do not wait. */
 void jobs_shop_add(void *env, int64_t shop, struct buf *out);
