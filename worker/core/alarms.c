@@ -8,6 +8,7 @@
 /* The first row that fits counts. */
 static const struct alarm_kind kinds[] = {
 	{ "GUARD_", SEVERITY_ERROR, ALARM_ENDS_RUN },
+	{ "CLAIMS_", SEVERITY_ERROR, ALARM_ENDS_NEXT_RUN },
 	{ "JTL_CHANGED", SEVERITY_WARNING, ALARM_ENDS_NEXT_RUN },
 	{ "STOCK_NULL", SEVERITY_ERROR, ALARM_ENDS_NEXT_RUN }, /* its own run ends well, but for that */
 	{ "JTL_", SEVERITY_ERROR, ALARM_ENDS_RUN },

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "worker/db/claims.h"
 #include "worker/db/jtl_stock.h"
 #include "worker/db/lease.h"
 #include "worker/db/ledger.h"
@@ -82,6 +83,7 @@ struct sync {
 	struct guard_facts facts;
 	struct guard_verdict verdict;
 	struct report report;
+	struct claims claims; /* of the full run's look */
 	const char *note; /* static text, for people; "" = none */
 };
 

@@ -2,7 +2,6 @@
  * batches of database.write_batch rows, each its own transaction. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/db/claims.h"
@@ -144,51 +143,27 @@ static void count_changes(struct sync *sync)
 
 /* --- whose they are --- */
 
-struct claiming {
-	struct sync *sync;
-	int64_t *ids;
-	size_t count;
-};
-
 static int claims_work(struct db *db, void *arg, struct err *err)
 {
-	struct claiming *c = arg;
+	struct sync *sync = arg;
 
-	return claims_check(db, c->sync->shop->id, c->ids, c->count, err);
+	return claims_read(db, sync->shop->id, &sync->claims, err);
 }
 
-static int own_work(struct db *db, void *arg, struct err *err)
+/* Told, and gone on with: each listing still gets what JTL has, and a person is to say which shop it is to be. */
+static int check_claims(struct sync *sync, struct err *err)
 {
-	return claims_check_own(db, ((struct sync *)arg)->shop->id, err);
-}
+	const struct claims *claims = &sync->claims;
 
-static int alarmed(struct sync *sync, int rc, struct err *err)
-{
-	if (rc != 0 && !sync->dry && strcmp(err->code, "CLAIMS_OTHER_SHOP") == 0)
-		run_alarm(sync->run, err->code, "%s", err->text);
-	return rc;
-}
-
-/* Before anything of it is stored: what is new to this shop is not another's. */
-static int check_new(struct sync *sync, struct err *err)
-{
-	struct claiming c = { .sync = sync, .ids = calloc(CLAIMS_MAX, sizeof(*c.ids)) };
-	int rc = c.ids ? 0 : err_set(err, ERR_TEMP, "JOBS_MEMORY", "no memory");
-
-	for (size_t i = 0; rc == 0 && i < sync->list.count; i++) {
-		const struct listing *item = &sync->list.items[i];
-
-		if (item->active && !item->was_active)
-			c.ids[c.count++] = item->sku_id;
-		if (c.count == CLAIMS_MAX) {
-			rc = run_check(sync->run, err) == 0 ? sync_db(sync, false, 1, claims_work, &c, err) : -1;
-			c.count = 0;
-		}
-	}
-	if (rc == 0 && c.count > 0)
-		rc = sync_db(sync, false, 1, claims_work, &c, err);
-	free(c.ids);
-	return alarmed(sync, rc, err);
+	if (sync_db(sync, false, 1, claims_work, sync, err) != 0)
+		return -1;
+	if (claims->count > 0)
+		run_alarm(sync->run, "CLAIMS_OTHER_SHOP",
+		          "%" PRId64 " SKUs of shop %" PRId64 " are listings of shop %" PRId64 " too, first skuId %" PRId64
+		          ": two shops here are one at TEMU, or an access token is another shop's. Both shops' settings take turns on them: "
+		          "correct shops[], and for a shop that is not synced any more UPDATE dbo.temu_ledger SET active = 0 WHERE shop = %" PRId64,
+		          claims->count, sync->shop->id, claims->shop, claims->sku_id, claims->shop);
+	return 0;
 }
 
 int sync_upsert(struct sync *sync, struct err *err)
@@ -198,8 +173,6 @@ int sync_upsert(struct sync *sync, struct err *err)
 	int64_t saved = 0;
 
 	count_changes(sync);
-	if (check_new(sync, err) != 0)
-		return -1;
 	if (sync->dry) {
 		log_info("dry run: nothing stored; %" PRId64 " new listings, %" PRId64 " vanished", sync->figures.fresh,
 		         sync->figures.vanished);
@@ -208,8 +181,7 @@ int sync_upsert(struct sync *sync, struct err *err)
 	if (save_changed(sync, old, &saved, err) != 0 || save_vanished(sync, err) != 0 || sync_quarantine_vanished(sync, err) != 0 ||
 	    sync_db(sync, true, 1, shop_work, &shop, err) != 0)
 		return -1;
-	/* Again, now that two shops that began at the same time see each other. */
-	if (alarmed(sync, sync_db(sync, false, 1, own_work, sync, err), err) != 0)
+	if (check_claims(sync, err) != 0)
 		return -1;
 	if (saved > 0 && sync_db(sync, false, 1, refresh_work, sync, err) != 0)
 		return -1;

@@ -366,6 +366,7 @@ static void articles_shared_between_shops(void **state)
 static void a_sku_belongs_to_one_shop(void **state)
 {
 	const int64_t ids[] = { 101, 102, 103 };
+	struct claims claims;
 	struct ledger_listing rows[] = { listing(101, "A", 1), listing(102, "B", 1), listing(104, "C", 1) };
 
 	(void)state;
@@ -373,21 +374,19 @@ static void a_sku_belongs_to_one_shop(void **state)
 		skip();
 	save(2, rows, 3);
 	OK(ledger_shop_set(db, 2, RUN, NOW, 3, &err));
-	OK(claims_check(db, 2, ids, 3, &err)); /* its own */
-	assert_int_equal(claims_check(db, 1, ids, 3, &err), -1);
-	assert_string_equal(err.code, "CLAIMS_OTHER_SHOP");
-	assert_int_equal(err.class, ERR_PERM);
-	assert_non_null(strstr(err.text, "for shop 1, 2 belong to shop 2, first skuId 101:"));
-	OK(claims_check(db, 1, ids + 2, 1, &err));
-	OK(claims_check(db, 1, NULL, 0, &err));
-	OK(claims_check_own(db, 1, &err));
-	save(1, rows + 1, 1);
-	assert_int_equal(claims_check_own(db, 1, &err), -1);
-	assert_non_null(strstr(err.text, "for shop 1, 1 belong to shop 2, first skuId 102:"));
-	OK(claims_check_own(db, 2, &err)); /* shop 1 has read nothing completely: it is nobody yet */
-	OK(ledger_retire(db, 2, RUN, NOW, ids, 3, &err)); /* vanished there */
-	OK(claims_check(db, 1, ids, 3, &err));
-	OK(claims_check_own(db, 1, &err));
+	OK(claims_read(db, 2, &claims, &err));
+	assert_int_equal(claims.count, 0); /* its own */
+	save(1, rows, 2);
+	OK(claims_read(db, 1, &claims, &err));
+	assert_int_equal(claims.count, 2);
+	assert_int_equal(claims.sku_id, 101);
+	assert_int_equal(claims.shop, 2);
+	OK(claims_read(db, 2, &claims, &err));
+	assert_int_equal(claims.count, 0); /* shop 1 has read nothing completely: it is nobody yet */
+	OK(ledger_retire(db, 2, RUN, NOW, ids, 1, &err)); /* vanished there */
+	OK(claims_read(db, 1, &claims, &err));
+	assert_int_equal(claims.count, 1);
+	assert_int_equal(claims.sku_id, 102);
 }
 
 static void a_hundred_rows_in_one_statement(void **state)
