@@ -97,7 +97,7 @@ struct settings {
 	int64_t run_deadline_s;
 	int64_t retention_days, retention_runs_days, retention_max_mb; /* of the journal */
 	/* alarms */
-	int64_t alarms_stale_minutes, alarms_attempts, alarms_backoff_ms, alarms_timeout_ms;
+	int64_t alarms_stale_minutes, alarms_token_days, alarms_attempts, alarms_backoff_ms, alarms_timeout_ms;
 	char *alarms_ca_file;
 	char *mail_url, *mail_user, *mail_from, *mail_to;
 	const struct secret *mail_password;

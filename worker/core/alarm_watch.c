@@ -75,6 +75,7 @@ over_because(const struct alarm_watch *watch, const struct open_alarm *alarm)
 		return journal_quarantine_count(watch->journal, alarm->shop) == 0 ? "the quarantine is empty" : NULL;
 	case ALARM_ENDS_RUN:
 	case ALARM_ENDS_NEXT_RUN:
+	case ALARM_ENDS_ELSEWHERE:
 	case ALARM_ENDS_BY_HAND:
 		break;
 	}

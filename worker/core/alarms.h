@@ -20,6 +20,7 @@ enum alarm_ends {
 	ALARM_ENDS_NEXT_RUN,   /* the same, of another run than the one that said it */
 	ALARM_ENDS_LEASE,      /* the shop's lease is held again */
 	ALARM_ENDS_QUARANTINE, /* the shop's quarantine is empty */
+	ALARM_ENDS_ELSEWHERE,  /* whoever said it says so */
 	ALARM_ENDS_BY_HAND,    /* it is news, not a condition: whoever acknowledges it closes it */
 };
 struct alarm_kind {

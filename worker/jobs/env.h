@@ -13,6 +13,7 @@
 struct blocked;
 struct keeper;
 struct mirror;
+struct tokens;
 
 struct jobs_env {
 	const struct settings *settings; /* borrowed */
@@ -20,6 +21,7 @@ struct jobs_env {
 	struct connpool *pool;
 	struct keeper *keeper;
 	struct mirror *mirror; /* NULL = off */
+	struct tokens *tokens; /* NULL = off */
 	struct blocked *blocked;
 };
 

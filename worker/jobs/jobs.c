@@ -12,6 +12,7 @@
 #include "worker/jobs/keeper.h"
 #include "worker/jobs/mirror.h"
 #include "worker/jobs/plan_compare.h"
+#include "worker/jobs/tokens.h"
 #include "worker/temu/temu_budget.h"
 
 #define STOP_MS 2000
@@ -68,7 +69,11 @@ static int start(struct jobs_env *env, const struct connpool_config *config, str
 		return -1;
 	if (env->settings->mirror_enabled)
 		env->mirror = mirror_start(env->settings, env->pool, env->journal, err);
-	return env->mirror || !env->settings->mirror_enabled ? 0 : -1;
+	if (!env->mirror && env->settings->mirror_enabled)
+		return -1;
+	if (env->settings->alarms_token_days > 0)
+		env->tokens = tokens_start(env->settings, env->journal, err);
+	return env->tokens || env->settings->alarms_token_days == 0 ? 0 : -1;
 }
 
 void *jobs_env_new(const struct settings *settings, struct journal *journal, struct err *err)
@@ -117,6 +122,7 @@ void jobs_env_free(void *arg)
 	if (!env)
 		return;
 	mirror_ask_stop(env->mirror);
+	tokens_stop(env->tokens);
 	kept = keeper_stop(env->keeper, clock_mono_ms() + KEEPER_STOP_MS);
 	copied = mirror_stop(env->mirror, clock_mono_ms() + MIRROR_STOP_MS);
 	if (!kept)

@@ -415,7 +415,7 @@ the_watch_ends_what_is_over(void **state)
 	struct err err = ERR_INIT;
 	(void)state;
 	for (int i = 0; i < QUARANTINE_AFTER; i++) {
-		char id[24];
+		char id[40];
 		snprintf(id, sizeof(id), "toy.1.00000000000%d", i + 1);
 		assert_int_equal(journal_quarantine_judge(fx.journal, 1, id, &verdict, 1, &err), 0);
 	}
