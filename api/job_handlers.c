@@ -22,8 +22,8 @@ add_member(struct buf *out, const struct json *job, const char *name)
 	buf_release(&value);
 }
 
-/* At rest and with one shop exactly the four members of the baseline (O1), whatever else the workers know. Behind them stands, while the
- * newest run is not over, what ended last; and with several shops how each of them is. */
+/* At rest and with one shop exactly the four members of the baseline (O1), whatever else the workers know. Behind them stands,
+ * while the newest run is not over, what ended last; and with several shops how each of them is. */
 static void
 add_status(struct buf *out, const struct json *job)
 {

@@ -1,5 +1,5 @@
-"""What the old scripts read of a job, and what stands beside it: exactly the old documents, figures that agree with the list of runs to
-the last one, in every window, also after a kill; the last result stays in sight while another run is under way."""
+"""What the old scripts read of a job, and what stands beside it: exactly the old documents, figures that agree with the list of runs
+to the last one, in every window, also after a kill; the last result stays in sight while another run is under way."""
 
 import json
 import math

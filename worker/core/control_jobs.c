@@ -1,5 +1,5 @@
-/* Commands about jobs as a whole: rows O1 and O2 of the contract with the old system, and what stands beside them. Single runs are in
- * control_runs.c. */
+/* Commands about jobs as a whole: rows O1 and O2 of the contract with the old system, and what stands beside them. Single runs are
+ * in control_runs.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* Retention: the oldest lines, items and runs are deleted by age and by size, a slice a commit, so that whoever writes waits for one
- * slice at most. What a deleted run leaves in the figures is known to journal_kpi.c, how readers tell what is gone to journal_events.c. */
+/* Retention: the oldest lines, items and runs are deleted by age and by size, a slice a commit, so that whoever writes waits for
+ * one slice at most. What a deleted run leaves in the figures is known to journal_kpi.c, how readers tell what is gone to
+ * journal_events.c. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +102,8 @@ delete_up_to(struct lite *lite, struct slice *slice, int64_t last, struct err *e
 	return 0;
 }
 
-/* Always the lowest numbers, so that what is left has no holes. A line that is dated far ahead was written while the clock was wrong: it
- * does not keep those behind it. */
+/* Always the lowest numbers, so that what is left has no holes. A line that is dated far ahead was written while the clock was
+ * wrong: it does not keep those behind it. */
 static int
 slice_events(struct journal *journal, struct slice *slice, struct err *err)
 {
@@ -502,7 +503,8 @@ tell(struct retention *retention, const struct journal_retention_pass *result, c
 		         (long long)result->events, (long long)result->items, (long long)result->runs, (long long)result->commits,
 		         (long long)result->longest_ms, (long long)(result->used_bytes >> 20));
 	if (result->too_large && !retention->told_size)
-		log_warning("the journal takes %lld MB, more than retention.max_mb; what is left must stay", (long long)(result->used_bytes >> 20));
+		log_warning("the journal takes %lld MB, more than retention.max_mb; what is left must stay",
+		            (long long)(result->used_bytes >> 20));
 	if (failure && !retention->told_error)
 		log_warning("retention: %s (%s); tried again later", failure->text, failure->code);
 	retention->told_size = result->too_large;

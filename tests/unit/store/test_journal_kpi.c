@@ -429,6 +429,50 @@ figures_agree_with_the_history(void **state)
 	release_history();
 }
 
+struct other {
+	struct journal *journal;
+	atomic_bool over;
+};
+
+static void *
+retain_meanwhile(void *arg)
+{
+	struct other *other = arg;
+	struct journal_retention_pass pass;
+
+	retain(other->journal, 8, &pass);
+	atomic_store(&other->over, true);
+	return NULL;
+}
+
+/* Whoever reads while retention works sees each run once. */
+static void
+readers_beside_retention(void **state)
+{
+	struct journal *journal = open_with(NULL, 100);
+	struct other other = { .journal = journal };
+	int64_t looks = 0;
+	pthread_t thread;
+
+	(void)state;
+	seed = 13;
+	for (int i = 0; i < 900; i++)
+		one_of_many(journal);
+	struct run_kpi before = figures_of(journal, "sync", 0, INT64_MAX);
+	atomic_fetch_add(&wall, 30 * DAY_MS);
+	assert_int_equal(pthread_create(&thread, NULL, retain_meanwhile, &other), 0);
+	do {
+		struct run_kpi now = figures_of(journal, "sync", 0, INT64_MAX);
+		assert_same(&now, &before);
+		run_kpi_release(&now);
+		looks++;
+	} while (!atomic_load(&other.over));
+	pthread_join(thread, NULL);
+	assert_true(looks > 1);
+	run_kpi_release(&before);
+	journal_close(journal);
+}
+
 /* --- days --- */
 
 static int64_t
@@ -549,6 +593,7 @@ main(void)
 		TEST(a_window_and_ever),
 		TEST(the_last_run_and_the_last_that_ended),
 		TEST(figures_agree_with_the_history),
+		TEST(readers_beside_retention),
 		TEST(days_are_those_of_the_zone),
 		TEST(old_days_are_left_out),
 		TEST(a_kill_in_the_middle_counts_each_run_once),

@@ -268,6 +268,31 @@ old_runs_go_with_their_items(void **state)
 		run_record_release(all[i]);
 }
 
+/* One that was cancelled while another one ran: the newest by number is not the one that ended last; both stay. */
+static void
+the_newest_and_the_last_to_end_stay(void **state)
+{
+	const struct journal_retention rules = { .days = 30, .runs_days = 90 };
+	struct journal *journal = open_with(NULL, 100);
+	struct run_record first = ended_run(journal, 1, 1), slow = add_run(journal, "sync", 1), hasty = add_run(journal, "sync", 1);
+
+	(void)state;
+	move_run(journal, &slow, RUN_RUNNING, "");
+	hasty.finished_ms = clock_now_ms();
+	move_run(journal, &hasty, RUN_CANCELLED, "");
+	atomic_fetch_add(&wall, 1000);
+	slow.finished_ms = clock_now_ms();
+	move_run(journal, &slow, RUN_SUCCESS, "");
+	atomic_fetch_add(&wall, 91 * DAY_MS);
+	assert_int_equal(pass_of(journal, &rules).runs, 1);
+	assert_false(is_there(journal, first.id));
+	assert_true(is_there(journal, slow.id) && is_there(journal, hasty.id));
+	run_record_release(&first);
+	run_record_release(&slow);
+	run_record_release(&hasty);
+	journal_close(journal);
+}
+
 static void
 a_confirmed_plan_goes_with_its_run(void **state)
 {
@@ -493,6 +518,7 @@ main(void)
 		TEST(lines_of_the_future_hold_nothing_up),
 		TEST(readers_are_told_what_is_gone),
 		TEST(old_runs_go_with_their_items),
+		TEST(the_newest_and_the_last_to_end_stay),
 		TEST(a_confirmed_plan_goes_with_its_run),
 		TEST(the_oldest_go_until_it_fits),
 		TEST(what_must_stay_may_be_too_large),
