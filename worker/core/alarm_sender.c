@@ -42,6 +42,7 @@ struct alarm_sender {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool woken, stopping;
+	bool answered; /* the thread's own: the call under way is over */
 };
 
 /* What is to be told now. */
@@ -80,41 +81,44 @@ rest(struct alarm_sender *sender, int64_t wait_ms)
 static void
 note_done(struct http_request *request, void *arg)
 {
+	struct alarm_sender *sender = arg;
 	(void)request;
-	*(bool *)arg = true;
+	sender->answered = true;
 }
 
 /* Makes one call to its end. CANCELLED in request->err when it was broken off. */
 static void
 call(struct alarm_sender *sender, struct http_request *request)
 {
-	bool done = false;
+	sender->answered = false;
 	request->connect_timeout_ms = CONNECT_MS;
 	request->timeout_ms = (int)sender->watch.settings->alarms_timeout_ms;
 	request->max_response = ANSWER_MAX;
 	request->hide_path = true;
 	request->done = note_done;
-	request->arg = &done;
+	request->arg = sender;
 	struct err err = ERR_INIT;
 	if (http_start(sender->http, request, &err) != 0) {
 		request->err = err;
 		return;
 	}
-	while (!done) {
+	while (!sender->answered) {
 		if (stopping(sender))
 			http_cancel(sender->http);
 		else
 			http_step(sender->http, STEP_MS);
 	}
 	if (request->err.class == ERR_NONE && request->mail == NULL && (request->status < 200 || request->status > 299))
-		err_set_number(&request->err, ERR_TEMP, "ALARM_REFUSED", request->status, "the server answered with status %d", request->status);
+		err_set_number(&request->err, ERR_TEMP, "ALARM_REFUSED", request->status, "the server answered with status %d",
+		               request->status);
 }
 
 /* The server is there, only this message it does not like. */
 static bool
 only_this_one(const struct http_request *request)
 {
-	return request->mail == NULL && request->status >= 400 && request->status < 500 && request->status != 408 && request->status != 429;
+	int status = request->status;
+	return request->mail == NULL && status >= 400 && status < 500 && status != 408 && status != 429;
 }
 
 static void
@@ -122,7 +126,8 @@ make_call(struct alarm_sender *sender, const struct delivery *delivery, struct h
 {
 	const struct settings *settings = sender->watch.settings;
 	const struct webhook_settings *hook = delivery->line->channel.hook;
-	*request = (struct http_request){ .body = delivery->body.data, .body_len = delivery->body.len, .content_type = "application/json" };
+	*request = (struct http_request){ .body = delivery->body.data, .body_len = delivery->body.len,
+		                          .content_type = "application/json" };
 	if (hook != NULL) {
 		request->url = secret_bytes(hook->url);
 		request->header = secret_len(hook->header) > 0 ? secret_bytes(hook->header) : NULL;
@@ -290,7 +295,7 @@ beat(struct alarm_sender *sender)
 {
 	struct http_request request = { .err = ERR_INIT };
 	int64_t last_ms = beats(sender) ? last_success(sender) : sender->beat_ms;
-	if (last_ms == sender->beat_ms)
+	if (last_ms <= sender->beat_ms) /* less: retention took the run away */
 		return;
 	sender->beat_ms = last_ms;
 	request.url = secret_bytes(sender->watch.settings->heartbeat_url);
@@ -337,7 +342,8 @@ read_mail(struct alarm_sender *sender)
 {
 	const struct settings *settings = sender->watch.settings;
 	const char *at = settings->mail_to;
-	sender->mail = (struct http_mail){ .from = settings->mail_from, .to = sender->mail_list, .password = secret_bytes(settings->mail_password) };
+	sender->mail = (struct http_mail){ .from = settings->mail_from, .to = sender->mail_list,
+		                           .password = secret_bytes(settings->mail_password) };
 	if (settings->mail_user != NULL && settings->mail_user[0] != '\0')
 		sender->mail.user = settings->mail_user;
 	while (at != NULL && *at != '\0' && sender->mail.to_count < MAIL_TO_MAX) {

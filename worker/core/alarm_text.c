@@ -127,29 +127,30 @@ static void
 add_words(struct buf *text, const struct alarm_message *message)
 {
 	char when[CLOCK_TEXT_MAX];
-	buf_addf(text, "%s\n\nCode:     %s\nSeverity: %s\nState:    %s\n", message->text, message->code, message->severity, message->state);
+	buf_addf(text, "%s\n\nCode:     %s\nSeverity: %s\nState:    %s\n", message->text, message->code, message->severity,
+	         message->state);
 	if (message->shop != 0)
 		buf_addf(text, "Shop:     %lld\n", (long long)message->shop);
 	if (message->job[0] != '\0')
 		buf_addf(text, "Job:      %s\n", message->job);
 	if (message->run[0] != '\0')
 		buf_addf(text, "Run:      %s\n", message->run);
-	buf_addf(text, "Said:     %lld times since it opened\nTime:     %s\n", (long long)message->count, clock_format(message->time_ms, when));
+	buf_addf(text, "Said:     %lld times since it opened\nTime:     %s\n", (long long)message->count,
+	         clock_format(message->time_ms, when));
 }
 
 void
 alarm_mail(const struct alarm_message *message, const char *from, const char *to, struct buf *out)
 {
 	char subject[200], id[ALARM_ID_MAX + 20];
+	const char *kind = strcmp(message->state, "open") == 0 ? message->severity : message->state;
 	struct buf text;
 	buf_init(&text, TEXT_MAX);
 	add_words(&text, message);
 	if (message->shop != 0)
-		snprintf(subject, sizeof(subject), "[TEMU] %s %s, shop %lld", strcmp(message->state, "open") == 0 ? message->severity : message->state,
-		         message->code, (long long)message->shop);
+		snprintf(subject, sizeof(subject), "[TEMU] %s %s, shop %lld", kind, message->code, (long long)message->shop);
 	else
-		snprintf(subject, sizeof(subject), "[TEMU] %s %s", strcmp(message->state, "open") == 0 ? message->severity : message->state,
-		         message->code);
+		snprintf(subject, sizeof(subject), "[TEMU] %s %s", kind, message->code);
 	snprintf(id, sizeof(id), "<%s@temu-workers>", message->id);
 	add_header(out, "From", from);
 	add_header(out, "To", to);

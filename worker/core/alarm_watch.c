@@ -94,7 +94,8 @@ is_open(const struct open_alarms *list, const char *job, int64_t shop)
 }
 
 static int
-look_at_job(const struct alarm_watch *watch, const struct open_alarms *list, const char *job, int64_t shop, int64_t now_ms, struct err *err)
+look_at_job(const struct alarm_watch *watch, const struct open_alarms *list, const char *job, int64_t shop, int64_t now_ms,
+            struct err *err)
 {
 	int64_t last_ms, minutes = watch->settings->alarms_stale_minutes;
 	char text[200], when[CLOCK_TEXT_MAX];

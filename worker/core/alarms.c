@@ -178,5 +178,6 @@ alarm_called(struct alarm_call *call, const struct alarm_policy *policy, enum al
 		call->tries = 0;
 		return;
 	}
-	call->next_ms = now_ms + later(alarm_backoff_ms(policy->backoff_ms, call->tries), wait_ms < ALARM_HOUR_MS ? wait_ms : ALARM_HOUR_MS);
+	wait_ms = wait_ms < ALARM_HOUR_MS ? wait_ms : ALARM_HOUR_MS;
+	call->next_ms = now_ms + later(alarm_backoff_ms(policy->backoff_ms, call->tries), wait_ms);
 }

@@ -11,8 +11,9 @@
 #include "worker/core/job.h"
 #include "worker/store/journal.h"
 
-#define ALARM_HOUR_MS 3600000      /* a channel is told that a cause is open at most once in this time, and then once that it is over */
-#define ALARM_FORGET_MS 86400000   /* what is over for so long, and nobody could be told of, is not told any more */
+/* A channel is told that a cause is open at most once in this time, and then once that it is over. */
+#define ALARM_HOUR_MS 3600000
+#define ALARM_FORGET_MS 86400000 /* what is over for so long, and nobody could be told of, is not told any more */
 
 /* What ends an alarm. */
 enum alarm_ends {

@@ -94,9 +94,10 @@ command_alarm_list(struct control *control, const struct json *args, struct buf 
 	const struct alarm_filter open = { .resolved_ms = INT64_MAX };
 	const char *state = json_get_string(args, "state", "");
 	int64_t limit = json_get_int64(args, "limit", 0), count = 0;
-	struct listing listing = { .data = data, .channels = channels, .left = limit > 0 ? limit : LIST_LIMIT, .now_ms = clock_now_ms() };
-	struct alarm_filter filter = { .after = json_get_int64(args, "after", 0), .resolved_ms = strcmp(state, "all") == 0 ? 0 : INT64_MAX,
-		                       .limit = listing.left + 1 };
+	struct listing listing = { .data = data, .channels = channels, .left = limit > 0 ? limit : LIST_LIMIT,
+		                   .now_ms = clock_now_ms() };
+	struct alarm_filter filter = { .after = json_get_int64(args, "after", 0), .limit = listing.left + 1,
+		                       .resolved_ms = strcmp(state, "all") == 0 ? 0 : INT64_MAX };
 	size_t before = data->len;
 	if (state[0] != '\0' && strcmp(state, "all") != 0 && strcmp(state, "open") != 0)
 		return err_set(err, ERR_PERM, "BAD_REQUEST", "field state: \"%s\" is neither open nor all", state);

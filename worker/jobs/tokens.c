@@ -59,15 +59,15 @@ static int open_alarm(struct journal *journal, int64_t shop, int64_t expires_ms,
 	struct alarm_record alarm = { .shop = shop, .code = CODE, .text = text };
 
 	snprintf(text, sizeof(text),
-	         "the access token of shop %" PRId64 " is good for %" PRId64 " days more, until %s: have the app authorised again in the seller "
-	         "center and put the new token into shops[].access_token",
+	         "the access token of shop %" PRId64 " is good for %" PRId64 " days more, until %s: have the app authorised again in the "
+	         "seller center and put the new token into shops[].access_token",
 	         shop, days > 0 ? days : 0, clock_format(expires_ms, when));
 	log_warning(CODE ": %s", text);
 	return journal_alarm(journal, &alarm, err) < 0 ? -1 : 0;
 }
 
-int tokens_look(const struct settings *settings, const struct shop_settings *shop, struct journal *journal, const struct temu_limits *limits,
-                struct err *err)
+int tokens_look(const struct settings *settings, const struct shop_settings *shop, struct journal *journal,
+                const struct temu_limits *limits, struct err *err)
 {
 	struct temu *temu = jobs_temu_new(settings, shop, err);
 	struct temu_token token;

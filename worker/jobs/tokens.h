@@ -10,14 +10,14 @@
 
 struct tokens;
 
-/* The first look is some minutes after the start; alarms.token_days 0: none at all. Borrowed until tokens_stop. JOBS_MEMORY, JOBS_THREAD. */
+/* The first look is some minutes after the start. Everything borrowed until tokens_stop. JOBS_MEMORY, JOBS_THREAD. */
 struct tokens *tokens_start(const struct settings *settings, struct journal *journal, struct err *err) MUSTCHECK;
 /* Breaks a call off and waits for the thread. Before journal_close. NULL is fine. */
 void tokens_stop(struct tokens *tokens);
 
-/* One look at one shop: opens the alarm (or counts it once more) when fewer than alarms.token_days are left, and ends it when there are more
- * again. Blocks for the call; limits NULL: none. The call's errors, and the journal's. */
-int tokens_look(const struct settings *settings, const struct shop_settings *shop, struct journal *journal, const struct temu_limits *limits,
-                struct err *err) MUSTCHECK;
+/* One look at one shop: opens the alarm (or counts it once more) when fewer than alarms.token_days are left, and ends it when there are
+ * more again. Blocks for the call; limits NULL: none. The call's errors, and the journal's. */
+int tokens_look(const struct settings *settings, const struct shop_settings *shop, struct journal *journal,
+                const struct temu_limits *limits, struct err *err) MUSTCHECK;
 
 #endif

@@ -441,8 +441,8 @@ read_state(sqlite3_stmt *statement, struct alarm_state *state)
 }
 
 int
-journal_alarm_list(struct journal *journal, const struct alarm_filter *filter, bool (*each)(const struct alarm_state *state, void *arg),
-                   void *arg, struct err *err)
+journal_alarm_list(struct journal *journal, const struct alarm_filter *filter,
+                   bool (*each)(const struct alarm_state *state, void *arg), void *arg, struct err *err)
 {
 	static const char select[] = "SELECT " COLUMNS " FROM alarms WHERE id > ?1 AND (?2 = 0 OR id = ?2)"
 	                             " AND (resolved_ms = 0 OR resolved_ms > ?3) ORDER BY id LIMIT ?4";

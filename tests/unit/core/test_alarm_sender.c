@@ -185,7 +185,8 @@ web_hook_and_mail_are_told(void **state)
 	assert_non_null(strstr(post, "POST /" TOKEN "/send HTTP/1.1\r\n"));
 	assert_non_null(strstr(post, "\r\nX-Key: keykeykey\r\n"));
 	assert_non_null(strstr(post, "\r\nContent-Type: application/json\r\n"));
-	assert_non_null(strstr(post, "\"s\":\"open\",\"c\":\"GUARD_ZEROS\",\"n\":1,\"shop\":1,\"t\":\"412 of 500 \\\"SKUs\\\" w\xC3\xBCrden null\\n.\"}"));
+	assert_non_null(strstr(post, "\"s\":\"open\",\"c\":\"GUARD_ZEROS\",\"n\":1,\"shop\":1,"
+	                             "\"t\":\"412 of 500 \\\"SKUs\\\" w\xC3\xBCrden null\\n.\"}"));
 	assert_non_null(strstr(letter, "\r\nAUTH PLAIN\r\nAG1haWxlcgBwYXNzcGFzcw==\r\n"));
 	assert_non_null(strstr(letter, "MAIL FROM:<temu@example.org>"));
 	assert_non_null(strstr(letter, "RCPT TO:<a@example.org>"));

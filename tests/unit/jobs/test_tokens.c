@@ -1,5 +1,5 @@
-/* Access tokens against the gateway's stand-in, whose tokens are good for 200 days: one that ends soon alarms, one that does not any more ends
- * the alarm, and an answer that does not come changes nothing. */
+/* Access tokens against the gateway's stand-in, whose tokens are good for 200 days: one that ends soon alarms, one that does not any more
+ * ends the alarm, and an answer that does not come changes nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
