@@ -40,10 +40,10 @@ repeatable(enum proto_command command)
 	case CMD_QUARANTINE_FREE:
 	case CMD_SCHEDULE_SET:
 	case CMD_LEASE_TAKE:
-	case CMD_COUNT:
-		return false;
 	case CMD_ALARM_ACK: /* one that is closed with it is unknown the second time */
 	case CMD_ALARM_SNOOZE:
+	case CMD_COUNT:
+		return false;
 	}
 	return false;
 }

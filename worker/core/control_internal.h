@@ -28,7 +28,6 @@ command_handler command_gate_set, command_shop_list, command_quarantine_list, co
 /* control_alarms.c */
 command_handler command_alarm_list, command_alarm_ack, command_alarm_snooze;
 
-
 /* control_schedules.c */
 command_handler command_schedule_list, command_schedule_set;
 
