@@ -237,9 +237,12 @@ command_item_list(struct control *control, const struct json *args, struct buf *
 	if (get_run(control, args, &run, err) != 0)
 		return -1;
 	size_t before = data->len;
+	int64_t gone = 0;
 	json_array_open(data, "items");
 	int rc = journal_items_list(control->config.journal, run.id, outcome_name ? (int)outcome : -1,
 	                            json_get_int64(args, "after", 0), listing.left + 1, list_item, &listing, err);
+	if (rc == 0)
+		rc = journal_items_gone(control->config.journal, run.id, &gone, err);
 	run_record_release(&run);
 	if (rc != 0) {
 		data->len = before;
@@ -250,5 +253,6 @@ command_item_list(struct control *control, const struct json *args, struct buf *
 		json_add_int64(data, "next", listing.next_item);
 	else
 		json_add_null(data, "next");
+	json_add_int64(data, "gone", gone);
 	return 0;
 }

@@ -184,6 +184,8 @@ int journal_items_judge(struct journal *journal, const char *run_id, const struc
 /* outcome -1 = any; after = 0 from the start; limit 0 = none. Borrowed texts for the call of each. */
 int journal_items_list(struct journal *journal, const char *run_id, int outcome, int64_t after, int64_t limit,
                        bool (*each)(const struct item_record *item, void *arg), void *arg, struct err *err) MUSTCHECK;
+/* How many items of a run, its first ones, went before it because the journal was too large (retention). */
+int journal_items_gone(struct journal *journal, const char *run_id, int64_t *count, struct err *err) MUSTCHECK;
 
 /* --- events --- */
 /* Appends event objects (comma separated) from number `from` to `to` (0 = newest) into out, at most max bytes (at least one

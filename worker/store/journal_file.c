@@ -73,6 +73,7 @@ static const char additions[] =
 	"CREATE TABLE IF NOT EXISTS alarm_calls(alarm INTEGER, channel TEXT, resolved INTEGER NOT NULL, told_ms INTEGER NOT NULL,"
 	" rang_ms INTEGER NOT NULL, told_seq INTEGER NOT NULL, tries INTEGER NOT NULL, tried_ms INTEGER NOT NULL,"
 	" next_ms INTEGER NOT NULL, given_up_seq INTEGER NOT NULL, error TEXT NOT NULL, PRIMARY KEY(alarm, channel)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS items_gone(run INTEGER PRIMARY KEY, count INTEGER NOT NULL);"
 	KPI_TABLES;
 
 static int

@@ -154,16 +154,31 @@ delete_items(struct lite *lite, struct slice *slice, int64_t run, struct err *er
 	return 0;
 }
 
+/* The same of a run that stays: how many are gone is kept, so that nobody takes it for a run without items. */
+static int
+take_items(struct lite *lite, struct slice *slice, int64_t run, struct err *err)
+{
+	static const char upsert[] = "INSERT INTO items_gone(run, count) VALUES(?1, ?2) ON CONFLICT(run) DO UPDATE SET count = count + ?2";
+	sqlite3_stmt *statement;
+
+	if (delete_items(lite, slice, run, err) != 0 || !(statement = lite_use(lite, upsert, err)))
+		return -1;
+	sqlite3_bind_int64(statement, 1, run);
+	sqlite3_bind_int64(statement, 2, slice->items);
+	return lite_run(lite, statement, err);
+}
+
 static int
 delete_run(struct journal *journal, struct slice *slice, int64_t run, struct err *err)
 {
 	static const char plan[] = "DELETE FROM plans_confirmed WHERE plan = ?";
+	static const char gone[] = "DELETE FROM items_gone WHERE run = ?";
 	static const char delete[] = "DELETE FROM runs WHERE n = ?";
-	static const char *const texts[] = { plan, delete };
+	static const char *const texts[] = { plan, gone, delete };
 
 	if (kpi_fold(journal, run, err) != 0)
 		return -1;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		sqlite3_stmt *statement = lite_use(&journal->writer, texts[i], err);
 		if (!statement)
 			return -1;
@@ -303,7 +318,7 @@ apply_oldest(struct journal *journal, struct change *change, struct err *err)
 		return -1;
 	if (events == 1 && seq < keep_from(journal) && (items == 0 || time_ms <= ended_ms))
 		return slice_events(journal, slice, err);
-	return items == 1 ? delete_items(lite, slice, run, err) : 0;
+	return items == 1 ? take_items(lite, slice, run, err) : 0;
 }
 
 static int
@@ -491,6 +506,26 @@ journal_retention_pass(struct journal *journal, const struct journal_retention *
 	struct pass pass = { .journal = journal, .rules = rules, .result = result };
 
 	return run_pass(&pass, err);
+}
+
+int
+journal_items_gone(struct journal *journal, const char *run_id, int64_t *count, struct err *err)
+{
+	static const char select[] = "SELECT count, 0 FROM items_gone WHERE run = ?";
+	int64_t run, nothing;
+
+	*count = 0;
+	if (!run_id_split(run_id, NULL, NULL, &run))
+		return 0;
+	struct lite *reader = reader_take(journal, err);
+	if (!reader)
+		return -1;
+	sqlite3_stmt *statement = lite_use(reader, select, err);
+	if (statement)
+		sqlite3_bind_int64(statement, 1, run);
+	int status = ask_two(reader, statement, count, &nothing, err);
+	reader_put(journal, reader);
+	return status < 0 ? -1 : 0;
 }
 
 /* --- the thread --- */

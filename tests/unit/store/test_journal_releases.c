@@ -38,12 +38,12 @@ ask_raw(sqlite3 *db, const char *text)
 }
 
 static const char additions[] = "'plans_confirmed', 'schedules', 'quarantine', 'quarantine_in', 'kpi_days', 'kpi_durations',"
-                                " 'kpi_last', 'runs_figures'";
+                                " 'kpi_last', 'runs_figures', 'items_gone'";
 
 static const char *
 count_additions(sqlite3 *db)
 {
-	char text[200];
+	char text[300];
 
 	snprintf(text, sizeof(text), "SELECT count(*) FROM sqlite_schema WHERE name IN (%s)", additions);
 	return ask_raw(db, text);
@@ -88,8 +88,8 @@ an_old_file_is_opened(void **state)
 	assert_int_equal(journal_gate_set(journal, 1, GATE_STOCK, "", "", NULL, &err), 0);
 	journal_close(journal);
 	sqlite3 *db = open_raw();
-	assert_string_equal(count_additions(db), "8");
-	exec_raw(db, "DROP TABLE plans_confirmed; DROP TABLE schedules; DROP TABLE quarantine; DROP TABLE kpi_days;"
+	assert_string_equal(count_additions(db), "9");
+	exec_raw(db, "DROP TABLE items_gone; DROP TABLE plans_confirmed; DROP TABLE schedules; DROP TABLE quarantine; DROP TABLE kpi_days;"
 	             " DROP TABLE kpi_durations; DROP TABLE kpi_last; DROP INDEX runs_figures");
 	assert_string_equal(count_additions(db), "0");
 	sqlite3_close(db);
@@ -105,7 +105,7 @@ an_old_file_is_opened(void **state)
 	assert_int_equal(journal_quarantine_count(journal, 1), 1);
 	journal_close(journal);
 	db = open_raw();
-	assert_string_equal(count_additions(db), "8");
+	assert_string_equal(count_additions(db), "9");
 	assert_string_equal(ask_raw(db, "PRAGMA user_version"), "1");
 	sqlite3_close(db);
 	run_record_release(&run);

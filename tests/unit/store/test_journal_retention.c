@@ -104,6 +104,16 @@ items_of(struct journal *journal, const char *run)
 	return count;
 }
 
+static int64_t
+items_gone(struct journal *journal, const char *run)
+{
+	int64_t count = -1;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(journal_items_gone(journal, run, &count, &err), 0);
+	return count;
+}
+
 static bool
 is_there(struct journal *journal, const char *id)
 {
@@ -352,6 +362,9 @@ the_oldest_go_until_it_fits(void **state)
 	assert_int_equal(pass.runs, 0); /* the figures of the last days need them */
 	assert_int_equal(items_of(journal, ids[0]), 0);
 	assert_int_equal(items_of(journal, ids[11]), 1500);
+	for (int i = 0; i < 12; i++) /* a reader is told how many are missing */
+		assert_int_equal(items_of(journal, ids[i]) + items_gone(journal, ids[i]), 1500);
+	assert_int_equal(items_gone(journal, "sync.1.000000000999") + items_gone(journal, "no run"), 0);
 	/* Lines and items went down to about the same moment. */
 	int64_t oldest = oldest_of(journal), lines_left = (journal_last(journal) - oldest) / 1503, runs_left = 0;
 	for (int i = 0; i < 12; i++)
