@@ -309,6 +309,24 @@ a_dead_channel_hides_nothing_and_holds_up_no_other(void **state)
 }
 
 static void
+a_channel_out_of_order_is_spared(void **state)
+{
+	(void)state;
+	begin("hm", 500, 0);
+	sink_answer(&mail, 250);
+	fx.settings.alarms_backoff_ms = 600000;
+	with_attempts(1000);
+	for (int shop = 1; shop <= 20; shop++)
+		ring(shop, "GUARD_ZEROS", "all at once");
+	sink_await(&mail, 20);
+	assert_int_equal(sink_count(&hook), 1); /* not one call for each of them */
+	sink_answer(&hook, 200);
+	fixture_advance(&fx, 601000);
+	alarm_sender_wake(sender);
+	sink_await(&hook, 21);
+}
+
+static void
 mail_that_is_refused_is_tried_again(void **state)
 {
 	(void)state;
@@ -488,6 +506,7 @@ main(void)
 		TEST(what_is_acknowledged_or_snoozed_is_quiet),
 		TEST(a_refusal_is_tried_again_and_then_given_up),
 		TEST(a_dead_channel_hides_nothing_and_holds_up_no_other),
+		TEST(a_channel_out_of_order_is_spared),
 		TEST(mail_that_is_refused_is_tried_again),
 		TEST(severities_are_for_those_who_want_them),
 		TEST(a_stop_breaks_a_call_off_and_the_next_start_makes_it),
