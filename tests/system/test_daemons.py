@@ -100,7 +100,7 @@ class CommandLine(unittest.TestCase):
 
     def test_the_printed_configuration_is_every_setting_and_can_be_used(self):
         with open(os.path.join(ROOT, "proto", "settings.def"), encoding="utf-8") as file:
-            keys = [line.split('"')[1] for line in file if line.startswith(("KEY(", "SHOP_KEY("))]
+            keys = [line.split('"')[1] for line in file if line.startswith(("KEY(", "SHOP_KEY(", "HOOK_KEY(", "SCHEDULE_KEY("))]
         self.assertGreater(len(keys), 50)
         code, out, _ = call(WORKERS, "--help-config")
         self.assertEqual(code, 0)
