@@ -180,6 +180,17 @@ class Mirror(StackCase):
             self.restart_workers()
         self.assert_each_once()
 
+    def test_stopped_while_the_server_says_nothing_more(self):
+        self.await_copied()
+        for fault in ("hang match=scheduler_logs", "hang attention=yes match=scheduler_logs", "hang " + COMMIT):
+            self.stack.sql_control_line(fault)
+            self.say(3)
+            await_condition(lambda: (self.mirror(self.stack)["lag_seconds"] or 0) >= 0.5, what="a batch that hangs")
+            self.assertEqual(self.stack.workers.stop(signal.SIGTERM), 0)
+            self.stack.sql_control_line("clear")
+            self.restart_workers()
+        self.assert_each_once()
+
     def test_two_installations_each_with_its_journal(self):
         other = self.stack.installation("other", shops=[dict(id=1)])
         self.installations.append(other)
