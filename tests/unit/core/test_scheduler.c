@@ -206,6 +206,30 @@ count_runs(const char *job, int64_t shop)
 	return count;
 }
 
+static bool
+count_open(const struct run_record *run, void *arg)
+{
+	*(int *)arg += !run_state_terminal(run->state);
+	return true;
+}
+
+/* Until every run of the job is over. */
+static void
+await_over(const char *job)
+{
+	struct err err = ERR_INIT;
+	struct run_filter filter = { .job = job, .state = -1, .before = "" };
+	int open = 1;
+	pthread_mutex_lock(&woken_lock);
+	while (open > 0) {
+		open = 0;
+		assert_int_equal(journal_run_list(fx.journal, &filter, count_open, &open, &err), 0);
+		if (open > 0)
+			wait_woken();
+	}
+	pthread_mutex_unlock(&woken_lock);
+}
+
 static void
 last_run(const char *name, char id[RUN_ID_MAX])
 {
@@ -280,6 +304,7 @@ every_shop_is_started(void **state)
 	assert_string_equal(json_get_string(json_first(events), "text", ""),
 	                    "schedule: one of 2026-11-25T11:00:00.000Z, started 0.250 s late");
 	json_free(events);
+	await_over("toy");
 	set_clock("2026-11-25T12:00:00.003Z");
 	await_number("one", "fires", 2);
 	expect_text("one", "late_ms", "3");
@@ -367,6 +392,7 @@ jitter_is_the_same_after_a_restart(void **state)
 		set_clock(base); /* not yet */
 		set_clock(next);
 		await_number("one", "fires", hour - 10);
+		await_over("toy");
 		expect_text("one", "late_ms", "0");
 	}
 	assert_int_not_equal(sum, first * 8);
@@ -429,6 +455,7 @@ little_late_is_in_time(void **state)
 	atomic_store(&wall, moment("2026-11-25T15:01:00Z")); /* the last one is just late enough not to be missed */
 	begin(1);
 	await_number("one", "fires", 1);
+	await_over("toy");
 	expect_text("one", "late_ms", "60000");
 	expect_text("one", "missed_starts.count", "4");
 	expect_text("one", "missed_starts.last", "\"2026-11-25T14:00:00.000Z\"");
@@ -474,6 +501,7 @@ changes_outlive_restarts(void **state)
 	expect_text("one", "source", "\"change\"");
 	set_clock("2026-11-25T15:45:00Z");
 	await_number("one", "fires", 1);
+	await_over("toy");
 	must_set((struct scheduler_order){ .name = "one", .paused = -1, .reset = true });
 	expect_text("one", "when", "\"every 1h\"");
 	expect_text("one", "source", "\"file\"");
@@ -648,6 +676,7 @@ two_at_once_do_not_wait_for_each_other(void **state)
 	set_clock("2026-11-25T11:00:00Z");
 	await_number("one", "fires", 1);
 	await_number("two", "fires", 1);
+	await_over("global");
 	set_clock("2026-11-25T12:00:00Z");
 	await_number("one", "refused", 1);
 	await_number("two", "fires", 2);
