@@ -504,11 +504,24 @@ struct fake_process {
 };
 
 static inline void
+fake_died(const struct fake_process *process)
+{
+	int status = 0;
+	waitpid(process->pid, &status, 0);
+	fprintf(stderr, "fake-workers ended: signal %d, exit code %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0, WEXITSTATUS(status));
+	abort();
+}
+
+static inline void
 fake_await_ok(struct fake_process *process)
 {
-	char line[20];
-	if (fgets(line, sizeof(line), process->from) == NULL || strcmp(line, "ok\n") != 0)
-		abort();
+	char line[2000];
+	do { /* its log lines come the same way */
+		if (fgets(line, sizeof(line), process->from) == NULL)
+			fake_died(process);
+		if (strcmp(line, "ok\n") != 0)
+			fputs(line, stderr);
+	} while (strcmp(line, "ok\n") != 0);
 }
 
 /* Its journal holds `last` events, the first `old` of them from long ago. */
@@ -520,8 +533,10 @@ fake_start(struct fake_process *process, const char *folder, const char *journal
 	posix_spawn_file_actions_t actions;
 	int in[2], out[2];
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	if (len < 0 || pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
+	if (len < 0 || pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) {
+		perror("fake-workers");
 		abort();
+	}
 	program[len] = '\0';
 	snprintf(number, sizeof(number), "%" PRId64, last);
 	snprintf(old_arg, sizeof(old_arg), "%" PRId64, old);
@@ -531,8 +546,11 @@ fake_start(struct fake_process *process, const char *folder, const char *journal
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-	if (posix_spawn(&process->pid, program, &actions, NULL, argv, environ) != 0)
+	int rc = posix_spawn(&process->pid, program, &actions, NULL, argv, environ);
+	if (rc != 0) {
+		fprintf(stderr, "fake-workers cannot be started: %s\n", strerror(rc));
 		abort();
+	}
 	posix_spawn_file_actions_destroy(&actions);
 	close(in[0]);
 	close(out[1]);
