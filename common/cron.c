@@ -7,7 +7,6 @@
 
 #define MINUTE_MS 60000
 #define YEARS_MAX 60
-#define LOOKBACK_DAYS 2 /* clocks were set back by a day at most */
 #define DAY_MS INT64_C(86400000)
 
 struct field {
@@ -225,7 +224,7 @@ static int
 next_fixed(const struct cron *cron, int64_t after_ms, const struct zone *zone, int64_t *next_ms)
 {
 	struct zone_time day;
-	zone_local(zone, after_ms - LOOKBACK_DAYS * DAY_MS, &day);
+	zone_local(zone, after_ms, &day); /* no local time of an earlier day is due later than this */
 	int64_t days = zone_days(day.year, day.month, day.day), end = days + YEARS_MAX * INT64_C(366);
 	for (; days < end; days++) {
 		set_day(days, &day);

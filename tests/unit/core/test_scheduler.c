@@ -589,11 +589,11 @@ a_clock_set_back_brings_no_start_again(void **state)
 	begin(1);
 	set_clock("2026-11-25T11:00:01Z");
 	await_number("one", "fires", 1);
-	set_clock("2026-11-25T10:59:30Z");
-	set_clock("2026-11-25T11:00:02Z");
 	end();
+	atomic_store(&wall, moment("2026-11-25T10:59:30Z"));
 	begin(1);
 	expect_text("one", "next", "\"2026-11-25T12:00:00.000Z\"");
+	set_clock("2026-11-25T11:00:02Z");
 	expect_text("one", "fires", "1");
 	assert_int_equal(count_runs("toy", 0), 1);
 	/* It had been far ahead. */
