@@ -948,7 +948,10 @@ static void test_soak(void **state)
 	print_message("soak: %d kills, %ld replies, %ld time-outs, %ld lost connections\n", kills,
 	              atomic_load(&soak.replies), atomic_load(&soak.timeouts), atomic_load(&soak.downs));
 	assert_true(atomic_load(&soak.replies) > 0 && atomic_load(&soak.timeouts) > 0);
-	assert_in_range(open_descriptors(), descriptors - 2, descriptors + 2);
+	/* Clients of other tests dial for ever what is not there any more: such a try has a descriptor for a moment. */
+	for (int64_t until_ms = now_ms() + 10000; open_descriptors() > descriptors + 2 && now_ms() < until_ms;)
+		pause_ms(1);
+	assert_in_range(open_descriptors(), descriptors - 20, descriptors + 2);
 	kill_role(server);
 	kill_role(asker);
 	kill_role(publisher);
