@@ -7,8 +7,8 @@
 #define JOB_SHOWN 100
 #define SHORT 40
 
-/* Our own ids end in ".<shop>.<12 digits>", or are OLD_SYSTEM_OURS; the old system's have neither a point nor a hyphen. */
-#define DIGITS_12 "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]"
+/* Our own ids have two points ("<job>.<shop>.<12 digits>"), or are OLD_SYSTEM_OURS; the old system's have none. */
+#define OURS "'%.%.%'"
 
 /* Times of the table are the server's local ones or UTC. */
 #define NEWEST(from, after_local, after_utc)                                                                                    \
@@ -16,7 +16,7 @@
 	"  SELECT TOP (1) l.job_id, l.level, CONVERT(varchar(33), l.[timestamp], 126) FROM dbo.scheduler_logs l" from "\n"     \
 	"  WHERE (l.[timestamp] > DATEADD(second, -@quiet, " after_local ") AND l.[timestamp] <= DATEADD(day, 1, SYSDATETIME())\n" \
 	"    OR l.[timestamp] > DATEADD(second, -@quiet, " after_utc ") AND l.[timestamp] <= SYSUTCDATETIME())\n"              \
-	"    AND l.job_id NOT LIKE '%.[0-9]%." DIGITS_12 "' AND l.job_id <> '" OLD_SYSTEM_OURS "'\n"                           \
+	"    AND l.job_id NOT LIKE " OURS " AND l.job_id <> '" OLD_SYSTEM_OURS "'\n"                           \
 	"  ORDER BY l.[timestamp] DESC, l.log_id DESC"
 
 static const char sql_newest[] = NEWEST("", "SYSDATETIME()", "SYSUTCDATETIME()");
