@@ -154,9 +154,16 @@ static int claims_work(struct db *db, void *arg, struct err *err)
 static int check_claims(struct sync *sync, struct err *err)
 {
 	const struct claims *claims = &sync->claims;
+	struct err inner = ERR_INIT;
 
-	if (sync_db(sync, false, 1, claims_work, sync, err) != 0)
-		return -1;
+	if (sync_db(sync, false, 1, claims_work, sync, &inner) != 0) {
+		if (inner.class != ERR_PERM) {
+			*err = inner;
+			return -1;
+		}
+		log_warning("whether another shop has these SKUs too could not be looked up: %s (%s)", inner.text, inner.code);
+		return 0;
+	}
 	if (claims->count > 0)
 		run_alarm(sync->run, "CLAIMS_OTHER_SHOP",
 		          "%" PRId64 " SKUs of shop %" PRId64 " are listings of shop %" PRId64 " too, first skuId %" PRId64

@@ -52,6 +52,7 @@ static struct memory {
 	int lost_told;      /* how often the keeper was told */
 	bool old_read;      /* the old system worked since TEMU was read */
 	bool claimed; /* some SKUs are another shop's too */
+	bool claims_refused;
 	int old_system_at;  /* the old system is seen from this look on; 0 = never */
 	int old_system;     /* looks */
 	int calls[CALLS];
@@ -434,7 +435,9 @@ int ledger_shared(struct db *db, int64_t shop, int64_t *count, void (*each)(void
 
 int claims_read(struct db *db, int64_t shop, struct claims *claims, struct err *err)
 {
-	(void)db, (void)shop, (void)err;
+	(void)db, (void)shop;
+	if (m.claims_refused)
+		return err_set(err, ERR_PERM, "SQL_102", "incorrect syntax");
 	*claims = m.claimed ? (struct claims){ .count = 3, .sku_id = 1001, .shop = 2 } : (struct claims){ .count = 0 };
 	return 0;
 }
@@ -2023,9 +2026,11 @@ static void skus_of_another_shop_are_told(void **state)
 	assert_int_equal(count_events(ended.record.id, "CLAIMS_OTHER_SHOP: 3 SKUs of shop 1 are listings of shop 2 too"), 1);
 	ended_release(&ended);
 	m.claimed = false;
+	m.claims_refused = true; /* a look that is not taken stops nothing */
 	ended = run_to(FULL, RUN_SUCCESS);
 	assert_int_equal(count_events(ended.record.id, "CLAIMS_OTHER_SHOP: "), 0);
 	ended_release(&ended);
+	m.claims_refused = false;
 	assert_in_step();
 }
 
