@@ -163,7 +163,7 @@ static bool world_configure(struct world *w, const char *extra, const char *shop
 	    file,
 	    "paths:\n  run: %s\n  state: %s\ndatabase:\n  server: \"%s\"\n  user: %s\n  password: \"%s\"\n  name: %s\n  jtl: %s\n"
 	    "  lock_timeout_ms: 1000\nworkers:\n  threads: 2\n  backoff_ms: 10\n  backoff_max_ms: 50\n  hold_ms: 60000\n"
-	    "lease:\n  ttl_s: 3600\n%s"
+	    "lease:\n  ttl_s: 3600\nmirror:\n  enabled: false\n%s"
 	    "shops:\n  - id: 1\n    name: Test\n    url: \"%s\"\n    app_key: %s\n    app_secret: %s\n    access_token: %s\n"
 	    "    warehouses: [2]\n%s",
 	    w->state, w->state, w->sql.address, w->sql.user, w->sql.password, w->sql.own, w->sql.jtl, extra, url,
