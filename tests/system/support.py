@@ -89,9 +89,16 @@ class StackCase(unittest.TestCase):
     orders_faults = False  # uses the control ports, which only the stand-ins have
 
     @classmethod
-    def setUpClass(cls):
+    def skip_elsewhere(cls):
+        """What servers of somebody else cannot do."""
         if cls.orders_faults and (os.environ.get("TEMU_TEST_TDS") or os.environ.get("TEMU_TEST_GATEWAY")):
             raise unittest.SkipTest("faults are ordered from the stand-ins only")
+        if cls.more_shops and os.environ.get("TEMU_TEST_GATEWAY"):
+            raise unittest.SkipTest("TEMU_TEST_GATEWAY has credentials for one shop only")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.skip_elsewhere()
         cls.folder = tempfile.mkdtemp(prefix="temu-")
         cls.stack = Stack(cls.folder, BUILD, cls.articles, cls.seed, rate=cls.rate, settings=dict(QUICK, **cls.settings),
                           shop=cls.shop_settings, more_shops=cls.more_shops)

@@ -24,6 +24,7 @@ class Leases(StackCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.skip_elsewhere()
         cls.folder = tempfile.mkdtemp(prefix="temu-")
         cls.stack = Stack(cls.folder, BUILD, cls.articles, cls.seed, rate=cls.rate,
                           settings=dict(QUICK, **{"lease.ttl_s": LONG_S, "old_system.quiet_s": 2, "temu.in_flight": 4}),

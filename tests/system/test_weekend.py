@@ -50,6 +50,7 @@ class Weekend(StackCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.skip_elsewhere()
         cls.folder = tempfile.mkdtemp(prefix="temu-")
         cls.dice = random.Random(cls.seed)
         cls.stack = Stack(cls.folder, BUILD, cls.articles, cls.seed, rate=cls.rate, settings=dict(
