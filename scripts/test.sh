@@ -96,12 +96,13 @@ run_unit release
 run_unit asan
 run_unit tsan
 run_system release tests/system/test_*.py
-run_system asan tests/system/test_{faults,daemons,lease,shops,weekend}.py
+run_system asan tests/system/test_{faults,daemons,shops,weekend}.py
 if [ -n "$long" ]; then
+    run_system asan tests/system/test_lease.py
     run_system tsan tests/system/test_{faults,daemons,lease,shops,weekend}.py
     for seed in {2..10}; do SEED=$seed run_system release tests/system/test_weekend.py; done
 fi
-run_fuzz "$([ -n "$long" ] && echo 300 || echo 5)"
+run_fuzz "$([ -n "$long" ] && echo 300 || echo 3)"
 if scripts/check.sh >"$logs/out" 2>&1; then
     passed=$((passed + 1))
 else
