@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <strings.h>
 #include <unistd.h>
 #include "common/clock.h"
@@ -506,10 +507,22 @@ static void http_deliver(struct http *http, struct http_transfer *transfer)
 	http->finishing = NULL;
 }
 
+/* A mail server has said 250 by now, or failed. Left open, curl would close the connection some day with QUIT and wait up to two minutes
+ * for the answer, whatever the time-outs say (7.88): in the next transfer, or at the end of the process. */
+static void http_hang_up(struct http_transfer *transfer)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+
+	if (curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD)
+		shutdown(fd, SHUT_RDWR);
+}
+
 static void http_finish(struct http *http, struct http_transfer *transfer, CURLcode rc)
 {
 	struct http_request *request = transfer->request;
 
+	if (request->mail != NULL)
+		http_hang_up(transfer);
 	request->maybe_sent = http_maybe_sent(transfer);
 	http_answer_read(transfer);
 	if (transfer->too_large)

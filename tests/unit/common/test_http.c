@@ -805,6 +805,63 @@ static void test_free_with_requests_in_flight(void **state)
 	assert_string_equal(err.code, "HTTP_SETUP");
 }
 
+/* A mail server for one connection that takes every mail and answers no QUIT. */
+static void *serve_mail(void *arg)
+{
+	int listening = *(int *)arg, fd = accept(listening, NULL, NULL);
+	FILE *lines = fdopen(fd, "r");
+	char line[1000];
+	bool data = false;
+
+	say_text(fd, "220 here\r\n");
+	while (fgets(line, sizeof(line), lines) != NULL) {
+		if (data)
+			data = strcmp(line, ".\r\n") != 0;
+		else if (strncmp(line, "QUIT", 4) == 0)
+			continue;
+		else
+			data = strncmp(line, "DATA", 4) == 0;
+		if (!data || strncmp(line, "DATA", 4) == 0)
+			say_text(fd, data ? "354 go on\r\n" : "250 well\r\n");
+	}
+	fclose(lines);
+	return NULL;
+}
+
+/* Neither the next request nor the end waits for a mail server that does not say goodbye. */
+static void test_mail_leaves_without_a_word(void **state)
+{
+	const char *const to[] = { "shop@example.org" };
+	const struct http_mail mail = { .from = "temu@example.org", .to = to, .to_count = 1 };
+	int port, listening = listen_somewhere(&port);
+	struct http *http = new_http(1);
+	struct call letter, next;
+	int64_t begun_ms = now_ms();
+	pthread_t thread;
+	char url[60];
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, serve_mail, &listening), 0);
+	snprintf(url, sizeof(url), "smtp://127.0.0.1:%d", port);
+	call_prepare(&letter, url, "Subject: an alarm\r\n\r\nread me\r\n");
+	letter.request.mail = &mail;
+	call_start(http, &letter);
+	while (!letter.done)
+		http_step(http, 100);
+	assert_string_equal(letter.request.err.text, "");
+	call_prepare(&next, "/ok", "{}");
+	call_start(http, &next);
+	while (!next.done)
+		http_step(http, 100);
+	assert_string_equal(next.request.err.text, "");
+	http_free(http);
+	pthread_join(thread, NULL); /* its connection has ended */
+	assert_true(now_ms() - begun_ms < LONG_MS);
+	free(letter.text);
+	free(next.text);
+	close(listening);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -823,6 +880,7 @@ int main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_wakeup),
 		cmocka_unit_test(test_free_with_requests_in_flight),
+		cmocka_unit_test(test_mail_leaves_without_a_word),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, NULL);
