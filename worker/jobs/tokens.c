@@ -23,6 +23,7 @@ struct tokens {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stopping;
+	int64_t due_ms[]; /* of each shop, on clock_kernel_ms */
 };
 
 /* --- one look --- */
@@ -110,20 +111,27 @@ static void rest(struct tokens *tokens, int64_t wait_ms)
 	pthread_mutex_unlock(&tokens->lock);
 }
 
-/* How long until the next one. */
-static int64_t look_at_all(struct tokens *tokens)
+/* How long until the next look at this shop. */
+static int64_t look_at(struct tokens *tokens, const struct shop_settings *shop)
 {
 	const struct temu_limits limits = { .cancelled = stopping, .arg = tokens };
+	struct err err = ERR_INIT;
+
+	if (tokens_look(tokens->settings, shop, tokens->journal, &limits, &err) == 0 || err.class == ERR_CANCELLED)
+		return DAY_MS;
+	log_warning("the access token of shop %" PRId64 " cannot be looked at: %s (%s)", shop->id, err.text, err.code);
+	return AGAIN_MS;
+}
+
+int64_t tokens_round(struct tokens *tokens, int64_t now_ms)
+{
 	int64_t wait_ms = DAY_MS;
 
 	for (size_t i = 0; i < tokens->settings->shop_count && !stopping(tokens); i++) {
-		const struct shop_settings *shop = &tokens->settings->shops[i];
-		struct err err = ERR_INIT;
-
-		if (tokens_look(tokens->settings, shop, tokens->journal, &limits, &err) == 0 || err.class == ERR_CANCELLED)
-			continue;
-		log_warning("the access token of shop %" PRId64 " cannot be looked at: %s (%s)", shop->id, err.text, err.code);
-		wait_ms = AGAIN_MS;
+		if (tokens->due_ms[i] <= now_ms)
+			tokens->due_ms[i] = now_ms + look_at(tokens, &tokens->settings->shops[i]);
+		if (tokens->due_ms[i] - now_ms < wait_ms)
+			wait_ms = tokens->due_ms[i] - now_ms;
 	}
 	return wait_ms;
 }
@@ -137,7 +145,7 @@ static void *work(void *arg)
 		rest(tokens, wait_ms);
 		if (stopping(tokens))
 			return NULL;
-		wait_ms = look_at_all(tokens);
+		wait_ms = tokens_round(tokens, clock_kernel_ms());
 	}
 }
 
@@ -150,7 +158,7 @@ static void release(struct tokens *tokens)
 
 struct tokens *tokens_start(const struct settings *settings, struct journal *journal, struct err *err)
 {
-	struct tokens *tokens = calloc(1, sizeof(*tokens));
+	struct tokens *tokens = calloc(1, sizeof(*tokens) + settings->shop_count * sizeof(tokens->due_ms[0]));
 	pthread_condattr_t attr;
 
 	if (!tokens) {
