@@ -329,7 +329,8 @@ int journal_alarm_called(struct journal *journal, const struct alarm_call *call,
 /* changed is called on the writer thread after a commit that touched alarms or ended a run; must not block nor ask the journal. NULL
  * removes it and waits for a call under way. */
 void journal_alarm_listen(struct journal *journal, void (*changed)(void *arg), void *arg);
-/* When the newest run of the job (and shop, 0 = any) that ended as success or partial ended; 0 = none. */
+/* When the newest run of the job (and shop, 0 = any) that ended as success or partial ended; 0 = none. Rehearsals (params.dry_run) are no
+ * successes. */
 int journal_run_last_success(struct journal *journal, const char *job, int64_t shop, int64_t *finished_ms, struct err *err) MUSTCHECK;
 
 /* --- quarantine: SKUs that TEMU refused for good again and again --- */

@@ -559,7 +559,7 @@ int
 journal_run_last_success(struct journal *journal, const char *job, int64_t shop, int64_t *finished_ms, struct err *err)
 {
 	static const char select[] = "SELECT finished_ms FROM runs WHERE job = ?1 AND over = 1 AND state IN ('success', 'partial')"
-	                             " AND (?2 = 0 OR shop = ?2) ORDER BY finished_ms DESC LIMIT 1";
+	                             " AND (?2 = 0 OR shop = ?2) AND json_extract(params, '$.dry_run') IS NOT 1 ORDER BY finished_ms DESC LIMIT 1";
 	struct lite *reader = reader_take(journal, err);
 
 	*finished_ms = 0;

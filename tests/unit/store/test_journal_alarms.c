@@ -279,6 +279,14 @@ successes_are_found(void **state)
 	(void)state;
 	assert_int_equal(journal_run_last_success(journal, "sync", 1, &at, &err), 0);
 	assert_int_equal(at, 0);
+	struct run_record rehearsal = new_run("sync", 1, "", "{\"mode\":\"full\",\"dry_run\":true}");
+	assert_int_equal(journal_run_add(journal, &rehearsal, &err), 0);
+	move_run(journal, &rehearsal, RUN_RUNNING, "");
+	rehearsal.finished_ms = 9000;
+	move_run(journal, &rehearsal, RUN_SUCCESS, "");
+	run_record_release(&rehearsal);
+	assert_int_equal(journal_run_last_success(journal, "sync", 0, &at, &err), 0);
+	assert_int_equal(at, 0);
 	for (int i = 1; i <= 4; i++) {
 		struct run_record run = add_run(journal, "sync", i == 4 ? 2 : 1);
 		move_run(journal, &run, RUN_RUNNING, "");
