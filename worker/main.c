@@ -291,6 +291,7 @@ run(struct workers *workers)
 	pthread_t watcher;
 	if (start(workers, &err) != 0) {
 		log_error("temu-workers cannot start: %s (%s)", err.text, err.code);
+		daemon_drain_limit((int)workers->settings.workers_drain_ms);
 		drain(workers);
 		return 1;
 	}

@@ -39,7 +39,8 @@ wait_ms(struct scheduler *scheduler, int64_t ms)
 	at.it_value.tv_nsec += (long)(ms % 1000) * 1000000;
 	at.it_value.tv_sec += at.it_value.tv_nsec / 1000000000;
 	at.it_value.tv_nsec %= 1000000000;
-	timerfd_settime(scheduler->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL);
+	if (timerfd_settime(scheduler->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL) != 0 && errno == ECANCELED)
+		return; /* the clock was set since the last wait: ms are those of another time */
 	poll(fds, 2, -1);
 	for (int i = 0; i < 2; i++)
 		if (fds[i].revents != 0 && read(fds[i].fd, &count, sizeof(count)) < 0 && errno != ECANCELED && errno != EAGAIN)
